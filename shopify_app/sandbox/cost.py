@@ -1,7 +1,7 @@
 """What Shopify charges for a document, in points.
 
 The model is fitted to recorded answers (Shopify contract 5): leaves are free, an object costs 1, a connection
-grows with the logarithm of its size, a mutation costs 10 including its first-level object, money and page info
+grows with the logarithm of its size, a mutation costs 10 with its first-level object, money and page info
 are free.
 """
 
@@ -40,9 +40,7 @@ DEARER_MUTATIONS = {
 }
 
 
-def requested_cost(
-    document_text: str, variables: Mapping[str, Any] | None = None, operation: str = ""
-) -> int:
+def requested_cost(document_text: str, variables: Mapping[str, Any] | None = None, name: str = "") -> int:
     """Points held before the document runs; of several operations the named one counts, else the first."""
     document = parse(document_text)
     return document_cost(document, pick_operation(document, name), variables or {})
