@@ -1,0 +1,51 @@
+"""One PostgreSQL and one Valkey for the whole test run, started before Django reads its settings.
+
+The process that starts the run owns the engines. xdist's workers inherit the environment; each has its own
+database (pytest-django adds the worker's name) and its own Valkey database.
+"""
+
+import atexit
+import os
+from collections.abc import Iterator
+
+import django
+import pytest
+import redis
+from django.conf import settings
+
+from connector.launcher.engines import throwaway_engines
+from connector.launcher.environment import test_environment
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+def start_engines() -> None:
+    engines = throwaway_engines()
+    os.environ.update(test_environment(*engines.__enter__()))
+    os.environ["TEST_ENGINES"] = "1"
+    atexit.register(engines.__exit__, None, None, None)
+
+
+if "TEST_ENGINES" not in os.environ:
+    start_engines()
+if WORKER:
+    number = int(WORKER.removeprefix("gw")) + 1
+    os.environ["REDIS_URL"] = os.environ["REDIS_URL"].replace("?db=0", f"?db={number}")
+os.environ["DJANGO_SETTINGS_MODULE"] = (
+    "connector.settings"  # not in pyproject.toml: that would be read too early
+)
+django.setup()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Workers must not read the settings before this file has given them their Valkey database."""
+    if not WORKER and session.config.getoption("numprocesses", None):
+        del os.environ["DJANGO_SETTINGS_MODULE"]
+
+
+@pytest.fixture(autouse=True)
+def _empty_valkey() -> Iterator[None]:
+    yield
+    with redis.Redis.from_url(settings.REDIS_URL) as valkey:
+        valkey.flushdb()
