@@ -1,0 +1,138 @@
+"""The way out: one pooled session for the process, no retries, and a deadline over the whole call.
+
+`requests`' own read timeout starts again with every read, so one dripping answer could hold a thread and its
+lease for as long as it drips. Here each read gets only what is left of the call's time.
+"""
+
+import http.client
+import io
+import socket
+import time
+from contextvars import ContextVar
+from functools import cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+call_ends: ContextVar[float] = ContextVar("call_ends")  # on the monotonic clock
+
+
+@cache
+def session() -> requests.Session:
+    """The process's session. Every call ends within CALL_DEADLINE_SECONDS.
+
+    Before anything is sent: requests.ConnectTimeout, or requests.ConnectionError around urllib3's
+    NewConnectionError. After that the effect is unknown: requests.ReadTimeout when the time is over,
+    else requests.ConnectionError or requests.exceptions.ChunkedEncodingError.
+    """
+    made = DeadlineSession()
+    adapter = DeadlineAdapter(pool_connections=32, pool_maxsize=settings.DRAIN_THREADS + 2, max_retries=0)
+    made.mount("http://", adapter)
+    made.mount("https://", adapter)
+    made.trust_env = False  # no .netrc, no proxies by surprise; settings.py alone reads the environment
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return made
+
+
+class DeadlineSession(requests.Session):
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """As requests, but the whole call, redirects and body included, ends in time."""
+        if call_ends.get(None) is not None:  # a redirect of a call whose time is already running
+            return super().send(request, **kwargs)
+        kwargs["timeout"] = (settings.CONNECT_TIMEOUT_SECONDS, settings.CALL_DEADLINE_SECONDS)
+        began = call_ends.set(time.monotonic() + settings.CALL_DEADLINE_SECONDS)
+        try:
+            return super().send(request, **kwargs)
+        except requests.ConnectTimeout:
+            raise
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            if call_ends.get() > time.monotonic():
+                raise
+            late = f"no whole answer within {settings.CALL_DEADLINE_SECONDS:g} s"
+            raise requests.ReadTimeout(late, request=request) from error
+        finally:
+            call_ends.reset(began)
+
+
+class Answer(http.client.HTTPResponse):
+    """An answer whose reads share the time that the call has left."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        unbuffered = self.fp.detach()  # type: ignore[attr-defined]  # typeshed: BufferedIOBase has no detach here
+        self.fp = io.BufferedReader(TimedReader(unbuffered, sock, call_ends.get()))
+
+
+class TimedReader(io.RawIOBase):
+    def __init__(self, source: io.RawIOBase, sock: socket.socket, ends: float) -> None:
+        self.source = source
+        self.sock = sock
+        self.ends = ends
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the call's time is over")
+        self.sock.settimeout(left)
+        return self.source.readinto(buffer)
+
+    def close(self) -> None:
+        self.source.close()
+        super().close()
+
+
+class TimedConnect:
+    """All addresses of a host share the connect timeout; urllib3 would give it to each."""
+
+    response_class = Answer
+
+    def _new_conn(self: Any) -> socket.socket:
+        ends = time.monotonic() + self.timeout
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        last = OSError("no address")
+        for address in dict.fromkeys(entry[4][0] for entry in found):
+            left = ends - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                return create_connection((address, self.port), left, socket_options=self.socket_options)
+            except OSError as error:
+                last = error
+        if isinstance(last, TimeoutError):
+            raise ConnectTimeoutError(self, f"no connection within {self.timeout} s") from last
+        raise NewConnectionError(self, f"no connection: {last}") from last
+
+
+class PlainConnection(TimedConnect, HTTPConnection):
+    pass
+
+
+class TlsConnection(TimedConnect, HTTPSConnection):
+    pass
+
+
+class PlainPool(HTTPConnectionPool):
+    ConnectionCls = PlainConnection
+
+
+class TlsPool(HTTPSConnectionPool):
+    ConnectionCls = TlsConnection
+
+
+class DeadlineAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": TlsPool}
