@@ -70,7 +70,7 @@ class Shop(models.Model):
 
     @classmethod
     def install(cls, domain: str, session_token: str, http: requests.Session) -> "Shop":
-        """The shop behind a verified session token; its first token, or a stale or short grant, is exchanged."""
+        """The shop behind a verified session token, which is exchanged when our grant is missing or short."""
         shop, _ = cls.objects.get_or_create(domain=domain)
         if not shop._well_granted():
             shop._exchange(session_token, http)
@@ -79,7 +79,7 @@ class Shop(models.Model):
         return shop
 
     def token(self, http: requests.Session) -> str:
-        """A usable access token, refreshed 10 minutes early by one process only. AccessLost when none can be had."""
+        """A usable access token, refreshed 10 minutes early by one process only; AccessLost without a grant."""
         if self._lives(REFRESH_EARLY):
             return _decrypt(self.access_token)
         self.refresh_from_db(fields=TOKEN_FIELDS)
@@ -101,13 +101,13 @@ class Shop(models.Model):
         return self._wait_for_other(refused)
 
     def keep_alive(self, http: requests.Session) -> None:
-        """Refresh a pair whose refresh token has less than 30 days left, so that a shop at rest is not lost."""
+        """Refresh a pair whose refresh token has less than 30 days left: a shop at rest must not be lost."""
         due = self.refresh_expires_at is None or self.refresh_expires_at < timezone.now() + KEEP_ALIVE
         if self.refresh_token and due and self._claim():
             self._refresh(http)
 
     def uninstall(self, at: datetime | None = None) -> bool:
-        """Forget the tokens at once. False when the message is older than a reinstallation (`at` = triggered at)."""
+        """Forget the tokens at once. False when the message (sent `at`) is older than a reinstallation."""
         older = models.Q(installed_at=None) | models.Q(installed_at__lte=at or timezone.now())
         changed = Shop.objects.filter(older, pk=self.pk).update(
             access_token="",
@@ -177,7 +177,7 @@ class Shop(models.Model):
         return _decrypt(self.access_token)
 
     def _new_pair(self, http: requests.Session) -> oauth.Grant:
-        """Refresh with our token; when it is refused, with its predecessor, which lives until ours is used."""
+        """Refresh with our token, or if refused with its predecessor, which lives until ours is used."""
         try:
             return oauth.refresh(self.domain, _decrypt(self.refresh_token), http)
         except AccessLost as error:

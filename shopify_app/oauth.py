@@ -17,7 +17,7 @@ REOPEN = "the merchant must open the app"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Grant:
-    """A pair of tokens with their lives in seconds. `refresh_token` is empty when Shopify kept the old one."""
+    """A pair of tokens with their lives in seconds. `refresh_token` is empty when the old one stays."""
 
     access_token: str
     refresh_token: str
@@ -30,7 +30,7 @@ class Grant:
 
 
 def exchange(shop_domain: str, session_token: str, http: requests.Session) -> Grant:
-    """Trade a session token for an expiring offline pair. InvalidToken when the page must fetch a fresh one."""
+    """Trade a session token for an expiring offline pair. InvalidToken: the page must fetch a fresh one."""
     grant = _grant(
         shop_domain,
         {

@@ -1,4 +1,4 @@
-"""What we write into Shopify and what we read from it: plain values, money as Decimal, times aware, ids as gid text."""
+"""What we write into Shopify and what we read from it: plain values, Decimal money, aware times, gids as text."""
 
 import re
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ class PostalAddress:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft as Shopify has it now. `order_id` and `order_name` are filled by `get_draft` once it was completed."""
+    """A draft as Shopify has it now. `get_draft` fills `order_id` and `order_name` once it was completed."""
 
     id: str
     name: str
@@ -180,7 +180,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A draft or order found by search. `order_id` is what a completed draft became; for an order it is its id."""
+    """A draft or order found by search. `order_id`: what a completed draft became; of an order its own id."""
 
     id: str
     name: str

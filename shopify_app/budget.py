@@ -1,0 +1,158 @@
+"""Points of one shop, shared by all workers in Valkey (Shopify contract 5).
+
+Shopify's own figures are the truth; between two answers we count what we hold. Live work may spend the whole
+level, back-fill leaves the last fifth of it. Without Valkey each process keeps to its share of the budget.
+"""
+
+import threading
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from random import SystemRandom
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.utils import timezone
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from .errors import Busy
+
+KEPT_FOR_LIVE = 0.2
+STANDARD_LEVEL, STANDARD_RATE = 2000.0, 100.0  # until the first answer tells the shop's own
+VALKEY_SECONDS = 0.2
+VALKEY_PAUSE = timedelta(seconds=5)  # after a failure, before Valkey is asked again
+HOLD_SLACK_SECONDS = 5
+
+TAKE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+local found = redis.call('HMGET', KEYS[1], 'level', 'at', 'max', 'rate')
+local max = tonumber(found[3]) or tonumber(ARGV[5])
+local rate = tonumber(found[4]) or tonumber(ARGV[6])
+local level = math.min(max, (tonumber(found[1]) or max) + (now - (tonumber(found[2]) or now)) * rate)
+local cost, floor = tonumber(ARGV[1]), max * tonumber(ARGV[2])
+if level - cost < floor then return tostring((floor + cost - level) / rate) end
+redis.call('HSET', KEYS[1], 'level', tostring(level - cost), 'at', tostring(now), 'max', max, 'rate', rate)
+redis.call('EXPIRE', KEYS[1], 3600)
+redis.call('ZADD', KEYS[2], tostring(now + tonumber(ARGV[4])), ARGV[3])
+redis.call('EXPIRE', KEYS[2], 3600)
+return '0'
+"""
+
+SETTLE = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+redis.call('ZREM', KEYS[2], ARGV[1])
+if ARGV[2] == '' then return end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', tostring(now))
+local held = 0
+for _, hold in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+  held = held + tonumber(string.match(hold, ':(.*)$'))
+end
+redis.call('HSET', KEYS[1], 'level', tostring(tonumber(ARGV[2]) - held), 'at', tostring(now),
+           'max', ARGV[3], 'rate', ARGV[4])
+redis.call('EXPIRE', KEYS[1], 3600)
+"""
+
+
+class Budget:
+    """The points of one shop, for live work or for back-fill."""
+
+    def __init__(self, shop_domain: str, *, live: bool) -> None:
+        self.shop_domain = shop_domain
+        self.kept = 0.0 if live else KEPT_FOR_LIVE
+        self.keys = [f"shopify:points:{shop_domain}", f"shopify:held:{shop_domain}"]
+
+    def take(self, cost: int) -> str:
+        """Hold `cost` points and return the hold's name. Busy when they are not there yet."""
+        hold = f"{uuid.uuid4().hex}:{cost}"
+        wait = self._shared_wait(cost, hold)
+        if wait is None:
+            wait = _own_bucket(self.shop_domain).wait_for(cost, self.kept)
+        if wait > 0:
+            raise Busy(
+                "the shop's points are spent", retry_after=round(wait + jitter(wait), 3), code="BUDGET"
+            )
+        return hold
+
+    def settle(self, hold: str, status: Mapping[str, Any] | None) -> None:
+        """End a hold with the answer's throttleStatus, or None when there was no answer."""
+        figures: list[float | str] = [""]
+        if status:
+            names = ("currentlyAvailable", "maximumAvailable", "restoreRate")
+            figures = [float(status[name]) for name in names]
+            _own_bucket(self.shop_domain).learn(*map(float, figures))
+        _run(SETTLE, self.keys, [hold, *figures])
+
+    def _shared_wait(self, cost: int, hold: str) -> float | None:
+        life = settings.CALL_DEADLINE_SECONDS + HOLD_SLACK_SECONDS
+        answer = _run(TAKE, self.keys, [cost, self.kept, hold, life, STANDARD_LEVEL, STANDARD_RATE])
+        return None if answer is None else float(answer)
+
+
+def jitter(wait: float) -> float:
+    """Up to a tenth more, so that those who wait do not come back together."""
+    return SystemRandom().uniform(0, wait / 10)
+
+
+@dataclass
+class _Bucket:
+    """This process's share of a shop's points while Valkey is away."""
+
+    level: float
+    maximum: float
+    rate: float
+    at: datetime
+
+    def wait_for(self, cost: int, kept: float) -> float:
+        with _lock:
+            now = timezone.now()
+            self.level = min(self.maximum, self.level + (now - self.at).total_seconds() * self.rate)
+            self.at = now
+            missing = self.maximum * kept + cost - self.level
+            if missing > 0:
+                return missing / self.rate
+            self.level -= cost
+            return 0.0
+
+    def learn(self, available: float, maximum: float, rate: float) -> None:
+        with _lock:
+            share = 1 / settings.WORKER_PROCESSES
+            self.level, self.maximum, self.rate = available * share, maximum * share, rate * share
+            self.at = timezone.now()
+
+
+_lock = threading.Lock()
+_valkey_again = {"at": datetime.min.replace(tzinfo=timezone.get_default_timezone())}
+
+
+@lru_cache(maxsize=10_000)
+def _own_bucket(shop_domain: str) -> _Bucket:
+    share = 1 / settings.WORKER_PROCESSES
+    return _Bucket(STANDARD_LEVEL * share, STANDARD_LEVEL * share, STANDARD_RATE * share, timezone.now())
+
+
+def _run(script: str, keys: list[str], arguments: list[Any]) -> bytes | None:
+    """The script's answer, or None when Valkey is slow or gone."""
+    if timezone.now() < _valkey_again["at"]:
+        return None
+    try:
+        return _scripts()[script](keys=keys, args=arguments) or b""
+    except redis.RedisError:
+        _valkey_again["at"] = timezone.now() + VALKEY_PAUSE
+        return None
+
+
+@lru_cache(maxsize=1)
+def _scripts() -> dict[str, Any]:
+    valkey = redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=VALKEY_SECONDS,
+        socket_connect_timeout=VALKEY_SECONDS,
+        retry=Retry(NoBackoff(), 1),
+    )
+    return {text: valkey.register_script(text) for text in (TAKE, SETTLE)}
