@@ -140,3 +140,22 @@ PASSING_SHIPPING = (
 )
 PASSING_AFTER_SALE = "25001028 25001058 25007002"
 PASSING = frozenset(f"{PASSING_ORDERS} {PASSING_SHIPPING} {PASSING_AFTER_SALE}".split())
+
+# Faults of ours, in the request or the registration: the same call can never succeed (TikTok contract 9).
+REQUEST_FAULTS = "106001 106013 36009009 36009010 36009014 36009021 36009022 36009023 36009033"
+BAD_PARAMETERS = "25001001 21001001 11001002 11050001"
+FINAL = frozenset(f"{REQUEST_FAULTS} {BAD_PARAMETERS}".split())
+
+MEANINGS: dict[str, type[TikTokError]] = {
+    **dict.fromkeys(FINAL | SHIPPING_FAULTS.keys(), Rejected),
+    **dict.fromkeys(PASSING, Unavailable),
+    THROTTLED: Busy,
+    EXPIRED: TokenExpired,
+    SCOPE_MISSING: AccessLost,
+    WRONG_SHOP: AccessLost,
+}
+
+ADVICE = {
+    SCOPE_MISSING: ". A permission is missing: connect TikTok again and grant all of them.",
+    WRONG_SHOP: ". Token and shop do not belong together: fetch the shops again, or connect TikTok again.",
+}

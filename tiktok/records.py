@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, Self
+
+from tiktok.fields import Raw, amount, count, flag, moment, part, parts, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,17 @@ class AuthorizedShop:
     seller_type: str
     cipher: str = field(repr=False)
     code: str
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        return cls(
+            id=text(raw, "id"),
+            name=text(raw, "name"),
+            region=text(raw, "region"),
+            seller_type=text(raw, "seller_type"),
+            cipher=text(raw, "cipher"),
+            code=text(raw, "code"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,10 @@ class Provider:
     id: str
     name: str
 
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        return cls(id=text(raw, "id"), name=text(raw, "name"))
+
 
 @dataclass(frozen=True, slots=True)
 class TrackingEvent:
@@ -54,6 +72,17 @@ class TrackingEvent:
     code_name: str
     at: datetime | None
 
+    @classmethod
+    def from_api(cls, raw: Raw, parcel: Raw) -> Self:
+        return cls(
+            number=text(raw, "tracking_no") or text(parcel, "newest_tracking_no"),
+            carrier=text(parcel, "carrier_name"),
+            description=text(raw, "description"),
+            code=count(raw, "action_code"),
+            code_name=text(raw, "action_code_name"),
+            at=moment(raw, "update_time_millis", per_second=1000),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Warehouse:
@@ -65,6 +94,17 @@ class Warehouse:
     status: str
     is_default: bool
     region: str
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        return cls(
+            id=text(raw, "id"),
+            name=text(raw, "name"),
+            type=text(raw, "type"),
+            status=text(raw, "effect_status"),
+            is_default=flag(raw, "is_default"),
+            region=text(part(raw, "address"), "region_code"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +123,22 @@ class ExternalOrder:
     id: str
     lines: tuple[ExternalLine, ...]
 
+    @classmethod
+    def from_api(cls, raw: Raw, order_id: str) -> Self:
+        lines = parts(raw, "line_items")
+        return cls(
+            order_id=order_id,
+            id=text(raw, "id"),
+            lines=tuple(ExternalLine(text(line, "id"), text(line, "origin_id")) for line in lines),
+        )
+
+    def to_api(self, platform: str) -> dict[str, Any]:
+        lines = [{"id": line.id, "origin_id": line.origin_id} for line in self.lines]
+        return {
+            "id": self.order_id,
+            "external_order": {"id": self.id, "platform": platform, "line_items": lines},
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class ExternalOrderError:
@@ -92,6 +148,14 @@ class ExternalOrderError:
     code: str
     message: str
 
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        return cls(
+            order_id=text(part(raw, "detail"), "order_id"),
+            code=text(raw, "code"),
+            message=text(raw, "message"),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
@@ -100,6 +164,14 @@ class Webhook:
     topic: str
     address: str
     update_time: datetime | None
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        return cls(
+            topic=text(raw, "event_type"),
+            address=text(raw, "address"),
+            update_time=moment(raw, "update_time", per_second=1000),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +184,17 @@ class ProductSku:
     currency: str
     quantity: int
 
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        price = part(raw, "price")
+        return cls(
+            id=text(raw, "id"),
+            seller_sku=text(raw, "seller_sku"),
+            price=amount(price, "sale_price") or amount(price, "tax_exclusive_price"),
+            currency=text(price, "currency"),
+            quantity=sum(count(stock, "quantity") for stock in parts(raw, "inventory")),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Product:
@@ -120,6 +203,16 @@ class Product:
     status: str
     update_time: datetime | None
     skus: tuple[ProductSku, ...]
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        return cls(
+            id=text(raw, "id"),
+            title=text(raw, "title"),
+            status=text(raw, "status"),
+            update_time=moment(raw, "update_time"),
+            skus=tuple(ProductSku.from_api(sku) for sku in parts(raw, "skus")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +238,25 @@ class Cancellation:
     deadline: datetime | None
     should_replenish_stock: bool
     line_ids: tuple[str, ...]
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        actions = parts(raw, "seller_next_action_response")
+        lines = parts(raw, "cancel_line_items")
+        return cls(
+            id=text(raw, "cancel_id"),
+            order_id=text(raw, "order_id"),
+            type=text(raw, "cancel_type"),
+            status=text(raw, "cancel_status"),
+            role=text(raw, "role"),
+            reason=text(raw, "cancel_reason"),
+            reason_text=text(raw, "cancel_reason_text"),
+            create_time=moment(raw, "create_time"),
+            update_time=moment(raw, "update_time"),
+            deadline=next((moment(action, "deadline") for action in actions), None),
+            should_replenish_stock=flag(raw, "should_replenish_stock"),
+            line_ids=tuple(filter(None, (text(line, "order_line_item_id") for line in lines))),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,169 @@
+"""How fast we may call TikTok: an adaptive bucket per shop and endpoint, shared by all workers in Valkey.
+
+TikTok names no fixed rate (TikTok contract 9): a bucket starts at a planning value, halves when TikTok
+throttles, and grows again slowly while it is in use. The last fifth of its level is kept for live work.
+Without Valkey every process keeps to its share of the planning value.
+"""
+
+import functools
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tiktok.endpoints import Endpoint
+from tiktok.errors import Busy
+
+log = logging.getLogger("tiktok")
+
+READS_PER_SECOND = 20.0
+WRITES_PER_SECOND = 10.0
+CEILING = 50.0  # calls a second: TikTok's last published figure
+FLOOR = 0.2
+GROWTH = 0.5  # calls a second, gained in every second of use
+SMALLEST_BUCKET = 2.0
+KEPT_FOR_LIVE = 0.2  # of the level
+VALKEY_SECONDS = 0.2  # patience with Valkey
+VALKEY_REST_SECONDS = 5.0  # how long a failing Valkey is left alone
+FORGET_SECONDS = 24 * 3600
+
+TAKE = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local start, ceiling, growth, smallest, kept, forget = unpack(ARGV)
+local was = redis.call('HMGET', KEYS[1], 'rate', 'level', 'at', 'blocked')
+local passed = math.max(0, now - (tonumber(was[3]) or now))
+local rate = math.min(tonumber(ceiling), (tonumber(was[1]) or tonumber(start)) + growth * math.min(passed, 1))
+local capacity = math.max(tonumber(smallest), rate)
+local level = math.min(capacity, (tonumber(was[2]) or capacity) + passed * rate)
+local wait = math.max(0, (tonumber(was[4]) or 0) - now)
+if wait == 0 then
+  local short = 1 + kept * capacity - level
+  if short > 0 then wait = short / rate else level = level - 1 end
+end
+redis.call('HSET', KEYS[1], 'rate', rate, 'level', level, 'at', now)
+redis.call('EXPIRE', KEYS[1], forget)
+return tostring(wait)
+"""
+
+# Calls that were under way together are throttled together: they halve the rate once.
+SHRINK = """
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local start, floor, pause, forget = unpack(ARGV)
+local was = redis.call('HMGET', KEYS[1], 'rate', 'shrunk')
+local rate = tonumber(was[1]) or tonumber(start)
+if now - (tonumber(was[2]) or 0) > 1 then
+  rate = math.max(tonumber(floor), rate / 2)
+  redis.call('HSET', KEYS[1], 'shrunk', now)
+end
+redis.call('HSET', KEYS[1], 'rate', rate, 'level', 0, 'at', now, 'blocked', now + pause)
+redis.call('EXPIRE', KEYS[1], forget)
+"""
+
+
+def spend(shop_id: str, endpoint: Endpoint, *, live: bool) -> None:
+    """Take one call from the budget, or raise Busy with the seconds until there is one. Never sleeps."""
+    wait = limiter().take(shop_id, endpoint, live=live)
+    if wait > 0:
+        raise Busy("Our budget of calls to TikTok is spent for now", retry_after=wait)
+
+
+def shrink(shop_id: str, endpoint: Endpoint, retry_after: float) -> None:
+    """TikTok throttled this endpoint: pause it and go slower."""
+    limiter().shrink(shop_id, endpoint, retry_after)
+
+
+@functools.cache
+def limiter() -> "Limiter":
+    return Limiter(settings.REDIS_URL, settings.WORKER_PROCESSES)
+
+
+class Limiter:
+    """The buckets in Valkey, with this process's own ones behind them for when Valkey is slow or gone."""
+
+    def __init__(self, valkey_url: str, processes: int) -> None:
+        valkey = redis.Redis.from_url(
+            valkey_url,
+            socket_timeout=VALKEY_SECONDS,
+            socket_connect_timeout=VALKEY_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self.script_take = valkey.register_script(TAKE)
+        self.script_shrink = valkey.register_script(SHRINK)
+        self.own = OwnBuckets(processes)
+        self.rest_until = 0.0
+
+    def take(self, shop_id: str, endpoint: Endpoint, *, live: bool) -> float:
+        """Seconds to wait; 0 when a call was taken."""
+        kept = 0.0 if live else KEPT_FOR_LIVE
+        limits = [planned(endpoint), CEILING, GROWTH, SMALLEST_BUCKET, kept, FORGET_SECONDS]
+        if time.monotonic() >= self.rest_until:
+            try:
+                return float(self.script_take(keys=[key(shop_id, endpoint)], args=limits))
+            except redis.RedisError as error:
+                self.let_valkey_rest(error)
+        return self.own.take(key(shop_id, endpoint), planned(endpoint), kept)
+
+    def shrink(self, shop_id: str, endpoint: Endpoint, pause: float) -> None:
+        self.own.block(key(shop_id, endpoint), pause)
+        if time.monotonic() >= self.rest_until:
+            limits = [planned(endpoint), FLOOR, pause, FORGET_SECONDS]
+            try:
+                self.script_shrink(keys=[key(shop_id, endpoint)], args=limits)
+            except redis.RedisError as error:
+                self.let_valkey_rest(error)
+
+    def let_valkey_rest(self, error: redis.RedisError) -> None:
+        self.rest_until = time.monotonic() + VALKEY_REST_SECONDS
+        log.warning("tiktok budget without valkey", extra={"error": type(error).__name__})
+
+
+@dataclass(slots=True)
+class Bucket:
+    level: float
+    at: float
+    blocked: float = 0.0
+
+
+class OwnBuckets:
+    """This process's share of the planning values: slow, but never too fast."""
+
+    def __init__(self, processes: int) -> None:
+        self.processes = max(1, processes)
+        self.buckets: dict[str, Bucket] = {}
+        self.lock = threading.Lock()
+
+    def take(self, name: str, rate: float, kept: float) -> float:
+        share = rate / self.processes
+        capacity = max(SMALLEST_BUCKET, share)
+        now = time.monotonic()
+        with self.lock:
+            bucket = self.buckets.setdefault(name, Bucket(level=capacity, at=now))
+            bucket.level = min(capacity, bucket.level + (now - bucket.at) * share)
+            bucket.at = now
+            if bucket.blocked > now:
+                return bucket.blocked - now
+            short = 1 + kept * capacity - bucket.level
+            if short > 0:
+                return short / share
+            bucket.level -= 1
+            return 0.0
+
+    def block(self, name: str, pause: float) -> None:
+        now = time.monotonic()
+        with self.lock:
+            self.buckets[name] = Bucket(level=0.0, at=now, blocked=now + pause)
+
+
+def planned(endpoint: Endpoint) -> float:
+    return WRITES_PER_SECOND if endpoint.writes else READS_PER_SECOND
+
+
+def key(shop_id: str, endpoint: Endpoint) -> str:
+    return f"tiktok:budget:{shop_id}:{endpoint.method} {endpoint.path}"
