@@ -60,8 +60,9 @@ def get_shops(app: str, access_token: str, http: requests.Session | None = None)
 class Client:
     """The calls of one TikTok shop.
 
-    `live=False` marks back-fill: it leaves the last fifth of the shop's budget to live work. Every method raises
-    Unavailable (Busy when the budget is spent), Rejected, or AccessLost when the seller's grant does not reach.
+    `live=False` marks back-fill: it leaves the last fifth of the shop's budget to live work. Every method
+    raises Unavailable (Busy when the budget is spent), Rejected, or AccessLost when the seller's grant does
+    not reach.
     """
 
     def __init__(self, shop: "Shop", http: requests.Session | None = None, live: bool = True) -> None:
@@ -108,8 +109,8 @@ class Client:
     def ship(self, order_id: str, line_ids: Sequence[str], numbers: Sequence[Tracking]) -> Shipped:
         """Hand the lines (none named: all) over as one package.
 
-        Not safe to repeat: after Unavailable read the order first. Only version 202610 takes more than one number;
-        `Shipped.numbers` says which ones TikTok was given.
+        Not safe to repeat: after Unavailable read the order first. Only version 202610 takes more than one
+        number; `Shipped.numbers` says which ones TikTok was given.
         """
 
         def attempt(version: str) -> Shipped:

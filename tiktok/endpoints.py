@@ -1,4 +1,7 @@
-"""Every call we make, with its version: the one table to change when TikTok retires one (TikTok contract 1.5)."""
+"""Every call we make, with its version: the one table to change when TikTok retires one.
+
+See TikTok contract 1.5.
+"""
 
 from dataclasses import dataclass
 

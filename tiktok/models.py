@@ -3,8 +3,8 @@
 import logging
 import time
 from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from datetime import timedelta
+from typing import Any, ClassVar
 
 import requests
 from cryptography.fernet import InvalidToken
@@ -56,7 +56,7 @@ class Seller(models.Model):
 
     @classmethod
     @transaction.atomic
-    def connect(cls, app: str, grant: Grant, shops: Iterable[AuthorizedShop]) -> Self:
+    def connect(cls, app: str, grant: Grant, shops: Iterable[AuthorizedShop]) -> "Seller":
         """Store a fresh consent with the shops it opens. Ciphers change with every consent."""
         seller, _ = cls.objects.update_or_create(
             app=app,
@@ -101,8 +101,9 @@ class Seller(models.Model):
     def access_token(self, http: requests.Session | None = None, refused: str = "") -> str:
         """A token that TikTok takes now. `refused` is one that it has just not taken.
 
-        One process refreshes, 24 hours early; the others go on with the old token while it lives, else wait up to
-        5 s for the new one. Raises AccessLost when the grant is gone, Unavailable when no token is to be had now.
+        One process refreshes, 24 hours early; the others go on with the old token while it lives, else wait
+        up to 5 s for the new one. Raises AccessLost when the grant is gone, Unavailable when no token is to be
+        had now.
         """
         if self.usable(refused) and not self.due_for_refresh:
             return self.token
@@ -135,7 +136,7 @@ class Seller(models.Model):
         return timezone.now() < self.access_expires_at and self.token != refused
 
     def claim_refresh(self) -> bool:
-        """Become the one who refreshes: one guarded UPDATE, nobody else's lease alive, the pair still ours."""
+        """Become the one who refreshes: nobody else's lease is alive, and the pair is still the one we hold."""
         now = timezone.now()
         free = Q(refreshing_until=None) | Q(refreshing_until__lt=now)
         until = now + REFRESH_LEASE

@@ -22,7 +22,7 @@ SELLER = "0"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A seller's tokens. The two expiries are moments: TikTok's `*_expire_in` are unix seconds, not durations."""
+    """A seller's tokens. TikTok's `*_expire_in` are unix seconds, not durations, hence two moments."""
 
     access_token: str = field(repr=False)
     access_expires_at: datetime
