@@ -42,7 +42,7 @@ def shop_of(text: str) -> str | None:
 
 
 def _decode(token: str) -> dict[str, Any]:
-    """The library's part: signature (algorithm pinned), audience, exp and nbf with 10 s of slack, iss = dest."""
+    """The library's part: signature (HS256 only), audience, exp and nbf with 10 s of slack, iss = dest."""
     secrets = filter(None, (settings.SHOPIFY_API_SECRET, settings.SHOPIFY_API_SECRET_OLD))
     reason = "no secret is configured"
     for secret in secrets:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import requests
@@ -19,7 +19,6 @@ from django.conf import settings
 
 from .budget import Budget, jitter
 from .errors import AccessLost, Busy, Rejected, ShopifyError, Unavailable
-from .models import Shop
 from .oauth import retry_after
 from .orders import (
     CompletedOrder,
@@ -38,6 +37,9 @@ from .orders import (
     Variant,
     WebhookSubscription,
 )
+
+if TYPE_CHECKING:
+    from .models import Shop
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ class Client:
     Every method may raise Unavailable, Busy, Rejected or AccessLost.
     """
 
-    def __init__(self, shop: Shop, http: requests.Session | None = None, live: bool = True) -> None:
+    def __init__(self, shop: "Shop", http: requests.Session | None = None, live: bool = True) -> None:
         self.shop = shop
         self.http = http or requests.Session()
         self.budget = Budget(shop.domain, live=live)
@@ -179,7 +181,7 @@ class Client:
         reserve_until: datetime | None = None,
         attributes: Mapping[str, str] | None = None,
     ) -> Draft:
-        """Change what is given and keep the rest. `content` replaces lines and shipping only; lists replace."""
+        """Change what is given, keep the rest. `content` replaces lines and shipping only; lists replace."""
         given: dict[str, Any] = _amounts(content) if content else {}
         if address:
             given["shippingAddress"] = given["billingAddress"] = _address_in(address)
@@ -221,7 +223,7 @@ class Client:
         return self._completed(order, one_line=one_line)
 
     def find_drafts(self, tag: str) -> list[Hit]:
-        """Drafts that carry exactly this tag. The index lags writes by seconds: an empty list is not a proof."""
+        """Drafts that carry exactly this tag. The index lags by seconds: an empty list proves nothing."""
         nodes = self._nodes(DRAFTS_FIND, {"query": f"tag:{_quoted(tag)}"}, "draftOrders")
         return [
             Hit(
@@ -437,7 +439,7 @@ class Client:
     def _write(
         self, operation: Operation, variables: Mapping[str, Any], private: PostalAddress | None = None
     ) -> dict[str, Any]:
-        """The payload of a mutation whose userErrors are empty. `private` is taken out of any error's words."""
+        """The payload of a mutation without userErrors. `private` is taken out of any error's words."""
         try:
             payload: dict[str, Any] = next(iter(self._call(operation, variables).values()))
             _refuse_user_errors(payload)
@@ -510,17 +512,15 @@ def _status_error(
         wait = retry_after(headers.get("Retry-After"))
         return Busy(words, retry_after=wait, code=code, request_id=request_id)
     if status >= 500:
-        wait = retry_after(headers["Retry-After"]) if headers.get("Retry-After") else None
-        return Unavailable(
-            words, retry_after=wait, code=code, request_id=request_id, may_have_acted=operation.writes
-        )
+        return Unavailable(words, code=code, request_id=request_id, may_have_acted=operation.writes)
     if status in {401, 402, 403, 423}:  # token dead; unpaid; forbidden; locked
         return AccessLost(words, code=code, request_id=request_id, retry_daily=status in {402, 423})
     return Rejected(words, code=code, request_id=request_id)
 
 
 def _graphql_error(answer: Mapping[str, Any], request_id: str, operation: Operation) -> ShopifyError:
-    errors = answer["errors"] if isinstance(answer["errors"], list) else [{"message": str(answer["errors"])}]
+    found = answer["errors"]
+    errors: list[dict[str, Any]] = found if isinstance(found, list) else [{"message": str(found)}]
     message = "; ".join(str(error.get("message", "")) for error in errors)
     codes = [str((error.get("extensions") or {}).get("code", "")) for error in errors]
     code = next(filter(None, codes), "graphql")
@@ -551,7 +551,7 @@ def _refuse_search_warnings(answer: Mapping[str, Any], request_id: str) -> None:
 def _refuse_user_errors(payload: Mapping[str, Any] | None) -> None:
     if payload is None:
         raise Rejected("Shopify answered nothing", code="empty")
-    errors = [error for key, found in payload.items() if key.endswith("serErrors") for error in found]
+    errors = [*payload.get("userErrors", ()), *payload.get("orderCancelUserErrors", ())]
     if not errors:
         return
     message = "; ".join(_words(error) for error in errors)

@@ -59,7 +59,7 @@ class Rejected(ShopifyError):
 
 
 class AccessLost(Rejected):
-    """We may not speak for this shop any more: pause it. `retry_daily`: frozen or locked, it may come back."""
+    """We may not speak for this shop any more: pause it. `retry_daily`: frozen or locked, it may thaw."""
 
     def __init__(
         self, message: str, *, code: str = "", request_id: str = "", retry_daily: bool = False

@@ -12,6 +12,7 @@ from django.db import models
 from django.utils import timezone
 
 from . import oauth
+from .client import Client
 from .errors import AccessLost, Unavailable
 
 REFRESH_EARLY = timedelta(minutes=10)
@@ -79,7 +80,7 @@ class Shop(models.Model):
         return shop
 
     def token(self, http: requests.Session) -> str:
-        """A usable access token, refreshed 10 minutes early by one process only; AccessLost without a grant."""
+        """A usable access token, refreshed 10 minutes early by one process. AccessLost without a grant."""
         if self._lives(REFRESH_EARLY):
             return _decrypt(self.access_token)
         self.refresh_from_db(fields=TOKEN_FIELDS)
@@ -133,8 +134,6 @@ class Shop(models.Model):
 
     def read_installation(self, http: requests.Session) -> None:
         """Ask Shopify who this shop is and store it: name, plan, currencies, time zone, scopes."""
-        from .client import Client
-
         found = Client(self, http).installation()
         self.gid, self.name, self.plan = found.shop_gid, found.name, found.plan
         self.currency, self.currencies, self.timezone = found.currency, list(found.currencies), found.timezone

@@ -1,4 +1,4 @@
-"""What we write into Shopify and what we read from it: plain values, Decimal money, aware times, gids as text."""
+"""What we write into Shopify and read from it: plain values, Decimal money, aware times, gids as text."""
 
 import re
 from collections.abc import Mapping

@@ -39,7 +39,7 @@ class Event:
 
 
 def parse(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Event:
-    """The event behind a delivery. `headers` is a mapping without case, `secrets` the current and the old one.
+    """The event behind a delivery. `headers` ignores case; `secrets` are the current and the old one.
 
     Raises MissingHeaders, BadSignature, or Malformed for a signed body that is not the documented shape.
     """
