@@ -90,7 +90,7 @@ def _facts(topic: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _gid(kind: str, number: Any) -> str:
-    return f"gid://shopify/{kind}/{int(number)}" if number is not None else ""
+    return f"gid://shopify/{kind}/{int(number)}"
 
 
 def _object(kind: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -108,7 +108,7 @@ def _fulfillment(data: dict[str, Any]) -> dict[str, Any]:
 def _draft(data: dict[str, Any]) -> dict[str, Any]:
     return {
         **_object("DraftOrder")(data),
-        "order_id": _gid("Order", data.get("order_id")),
+        "order_id": _gid("Order", data["order_id"]) if data.get("order_id") else "",
         "status": data.get("status") or "",
         "tags": _tags(data),
     }
