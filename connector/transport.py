@@ -66,8 +66,7 @@ class Answer(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        unbuffered = self.fp.detach()  # type: ignore[attr-defined]  # typeshed: BufferedIOBase has no detach here
-        self.fp = io.BufferedReader(TimedReader(unbuffered, sock, call_ends.get()))
+        self.fp = io.BufferedReader(TimedReader(self.fp.detach(), sock, call_ends.get()))
 
 
 class TimedReader(io.RawIOBase):
@@ -94,8 +93,6 @@ class TimedReader(io.RawIOBase):
 class TimedConnect:
     """All addresses of a host share the connect timeout; urllib3 would give it to each."""
 
-    response_class = Answer
-
     def _new_conn(self: Any) -> socket.socket:
         ends = time.monotonic() + self.timeout
         try:
@@ -103,7 +100,7 @@ class TimedConnect:
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
         last = OSError("no address")
-        for address in dict.fromkeys(entry[4][0] for entry in found):
+        for address in dict.fromkeys(str(entry[4][0]) for entry in found):
             left = ends - time.monotonic()
             if left <= 0:
                 break
@@ -117,11 +114,11 @@ class TimedConnect:
 
 
 class PlainConnection(TimedConnect, HTTPConnection):
-    pass
+    response_class = Answer
 
 
 class TlsConnection(TimedConnect, HTTPSConnection):
-    pass
+    response_class = Answer
 
 
 class PlainPool(HTTPConnectionPool):

@@ -14,14 +14,14 @@ import redis
 from django.conf import settings
 
 from connector.launcher.engines import throwaway_engines
-from connector.launcher.environment import test_environment
+from connector.launcher.environment import environment_for_tests
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 def start_engines() -> None:
     engines = throwaway_engines()
-    os.environ.update(test_environment(*engines.__enter__()))
+    os.environ.update(environment_for_tests(*engines.__enter__()))
     os.environ["TEST_ENGINES"] = "1"
     atexit.register(engines.__exit__, None, None, None)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec it would be too late
 
 
 class LauncherError(Exception):
@@ -89,8 +90,10 @@ def spawn(
     death_signal: signal.Signals = signal.SIGTERM,
     feed: bytes = b"",
 ) -> subprocess.Popen[bytes]:
-    """Start a child in its own process group, told by the kernel when we die. Call it from the main thread only:
-    the kernel counts the thread that forked as the parent."""
+    """Start a child in its own process group, told by the kernel when we die.
+
+    Call it from the main thread only: for the kernel the parent is the thread that forked.
+    """
     other = account if account and account.is_other else None
     child = subprocess.Popen(  # noqa: S603 - our own programs, no shell
         args,
@@ -103,7 +106,8 @@ def spawn(
         user=other.uid if other else None,
         group=other.gid if other else None,
         extra_groups=[] if other else None,
-        preexec_fn=_die_with(os.getpid(), death_signal),  # noqa: PLW1509 - runs after the change of user, which clears it
+        # Runs after the change of user, which would clear the kernel's note.
+        preexec_fn=_die_with(os.getpid(), death_signal),  # noqa: PLW1509 - does two system calls only
     )
     if child.stdin:
         child.stdin.write(feed)
@@ -111,17 +115,19 @@ def spawn(
     return child
 
 
-def _die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
+def die_with_parent(death_signal: signal.Signals) -> None:
+    """Ask the kernel to tell us when the process that started us ends."""
+    if sys.platform.startswith("linux"):
+        LIBC.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
 
-    def set_death_signal() -> None:
-        prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
+
+def _die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
+    def in_the_child() -> None:
+        die_with_parent(death_signal)
         if os.getppid() != parent:  # it died before we asked
             os._exit(1)
 
-    return set_death_signal
+    return in_the_child
 
 
 def kill_group(child: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -54,6 +54,7 @@ class Postgres:
     account: Account
     options: dict[str, str] = field(default_factory=lambda: dict(DURABLE))
     name: str = "postgres"
+    stop_signal: signal.Signals = signal.SIGINT  # its fast shutdown: clients are cut off, data is flushed
 
     @property
     def url(self) -> str:
@@ -70,14 +71,13 @@ class Postgres:
         }
         flags = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         with self.log.open("ab") as output:
-            # SIGINT is PostgreSQL's fast shutdown: clients are cut off, data is flushed
             return spawn(
                 [str(_postgres_bin() / "postgres"), "-D", str(self.data), *flags],
                 env=ENGINE_ENV,
                 output=output,
                 cwd=self.sockets,
                 account=self.account,
-                death_signal=signal.SIGINT,
+                death_signal=self.stop_signal,
             )
 
     def answers(self) -> bool:
@@ -123,8 +123,10 @@ class Postgres:
         unfinished.rename(self.data)
 
     def _remove_stale_locks(self) -> None:
-        """A pid in a lock file may by now be somebody else's process: then PostgreSQL would refuse to start for ever.
-        The file goes, the process is left alone. A server of ours that still stops keeps its file."""
+        """A pid in a lock file may by now be somebody else's process: PostgreSQL would never start again.
+
+        The file goes, the process is left alone. A server of ours that still stops keeps its file.
+        """
         for lock in (self.data / "postmaster.pid", self.sockets / ".s.PGSQL.5432.lock"):
             with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
                 pid = int(lock.read_text().splitlines()[0])
@@ -148,6 +150,7 @@ class Valkey:
     log: Path
     account: Account
     name: str = "valkey"
+    stop_signal: signal.Signals = signal.SIGTERM
 
     @property
     def socket(self) -> Path:
@@ -184,7 +187,7 @@ Engine = Postgres | Valkey
 
 
 def bring_up(engine: Engine) -> subprocess.Popen[bytes]:
-    """Start the engine and wait until it answers. A server of an earlier, killed run gets some seconds to go."""
+    """Start the engine and wait until it answers. Those of an earlier, killed run get some seconds to go."""
     patience = time.monotonic() + UNCLEAN_SECONDS
     while True:
         child = engine.start()
@@ -211,7 +214,7 @@ def wait_for_answer(engine: Engine, child: subprocess.Popen[bytes]) -> None:
 
 
 def bring_down(child: subprocess.Popen[bytes], engine: Engine, seconds: float = 10) -> None:
-    child.send_signal(signal.SIGINT if isinstance(engine, Postgres) else signal.SIGTERM)
+    child.send_signal(engine.stop_signal)
     try:
         child.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -235,8 +238,7 @@ def socket_folder(account: Account) -> Path:
 def throwaway_engines() -> Iterator[tuple[Postgres, Valkey]]:
     """Both engines for a test run: fast, forgetful, gone at the end."""
     account = engine_account()
-    let_pass(account, _postgres_bin())
-    let_pass(account, _valkey_binary().parent)
+    check_reachable(account)
     folder = socket_folder(account)
     children: list[tuple[subprocess.Popen[bytes], Engine]] = []
     try:

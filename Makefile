@@ -1,0 +1,50 @@
+# Needs Python 3.11 or newer (with venv) and make; everything else is installed into .venv.
+
+PYTHON ?= python3
+PY = .venv/bin/python
+BROWSER ?= 1
+ifeq ($(BROWSER),0)
+CHOICE = -m "not browser"
+endif
+
+.PHONY: run up test checks lint format migrations clean
+
+run: .venv/.installed  ## everything with both sandboxes and a demo shop
+	@exec $(PY) -m connector.launcher --end-with-parent run
+
+up: .venv/.installed  ## the same for a real store, configured by the environment and .env
+	@exec $(PY) -m connector.launcher --end-with-parent up
+
+test: .venv/.installed  ## lint, types, migrations, every test
+	@[ "$(BROWSER)" = 0 ] || $(PY) -m connector.launcher chromium
+	@exec $(PY) -m connector.launcher test-engines $(MAKE) --no-print-directory checks
+
+checks: lint
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py check
+	$(PY) -m pytest -n 2 $(CHOICE)
+
+lint: .venv/.installed
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m connector.launcher test-engines $(PY) -m mypy
+
+format: .venv/.installed
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+migrations: .venv/.installed
+	$(PY) -m connector.launcher test-engines $(PY) manage.py makemigrations
+
+clean:  ## forgets the demo's data
+	rm -rf .run staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/.installed: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Python 3.11 or newer is needed: install it, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv module is missing: as root, apt-get install python3-venv" >&2; exit 1; }
+	@echo "installing into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input -r requirements-dev.txt
+	@touch $@
