@@ -1,4 +1,4 @@
-"""Carrier names and tracking numbers, against the providers TikTok lists (names as one connector saw them)."""
+"""Carrier names and tracking numbers, against the provider names TikTok lists."""
 
 from typing import NamedTuple
 
