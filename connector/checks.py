@@ -1,0 +1,68 @@
+"""Settings that contradict each other, each one line with an id (`manage.py check`)."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
+
+
+@register()
+def waits(**_: Any) -> list[CheckMessage]:
+    if settings.WORK_LEASE.total_seconds() < 3 * settings.CALL_DEADLINE_SECONDS:
+        return [
+            Error(
+                "WORK_LEASE_SECONDS must be at least three times CALL_DEADLINE_SECONDS, or a slow call loses its row.",
+                id="connector.E001",
+            )
+        ]
+    return []
+
+
+@register()
+def platforms(**_: Any) -> list[CheckMessage]:
+    """A sandbox is only another URL; a public app must never be pointed at one by accident."""
+    local = [name for name, url in platform_urls().items() if is_local(url)]
+    if local and not settings.ALLOW_LOCAL_PLATFORMS:
+        hint = "Use the platform's https address, or set ALLOW_LOCAL_PLATFORMS=1 for a sandbox."
+        return [
+            Error(f"{', '.join(local)} is plain http or a loopback address.", hint=hint, id="connector.E002")
+        ]
+    if settings.ALLOW_LOCAL_PLATFORMS and not is_local(settings.APP_URL) and is_public(settings.APP_URL):
+        return [
+            Error(
+                f"ALLOW_LOCAL_PLATFORMS is set while APP_URL ({settings.APP_URL}) is a public host.",
+                hint="Unset ALLOW_LOCAL_PLATFORMS.",
+                id="connector.E003",
+            )
+        ]
+    return []
+
+
+@register(deploy=True)
+def app_url(**_: Any) -> list[CheckMessage]:
+    if not settings.APP_URL.startswith("https://"):
+        return [Error("APP_URL must be the app's public https origin.", id="connector.E004")]
+    return []
+
+
+def platform_urls() -> dict[str, str]:
+    urls = {"SHOPIFY_SHOP_URL": settings.SHOPIFY_SHOP_URL, "SHOPIFY_ADMIN_URL": settings.SHOPIFY_ADMIN_URL}
+    for app, conf in settings.TIKTOK_APPS.items():
+        suffix = "" if app == "US" else f"_{app}"
+        urls |= {
+            f"TIKTOK_{name.upper()}{suffix}": conf[name] for name in ("api_url", "auth_url", "consent_url")
+        }
+    return urls
+
+
+def is_local(url: str) -> bool:
+    parts = urlsplit(url.replace("{shop}", "shop"))
+    return parts.scheme != "https" or (parts.hostname or "") in LOCAL_HOSTS
+
+
+def is_public(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return "." in host and host not in LOCAL_HOSTS and not host.endswith((".test", ".localhost", ".example"))

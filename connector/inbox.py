@@ -1,0 +1,265 @@
+"""What an event means to us. Each is a doorbell: it wakes rows, and the truth is read from the platform."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from connector import mapping, parcels
+from connector.models import Connection, InboxEvent, Order, OrderLog
+from connector.platforms import shopify_for
+from connector.states import IN_SHOPIFY, OrderState
+from connector.work import Later
+from shopify_app.models import Shop
+
+FOR_A_MAKER = timedelta(seconds=2)  # that a draft's event waits for the worker that is just making it
+
+
+def answer(event: InboxEvent) -> None:
+    meaning = MEANINGS.get((event.source, event.topic))
+    outcome = meaning(event) if meaning else "no meaning to us"
+    event.done(outcome or "done")
+
+
+# ---- TikTok --------------------------------------------------------------------------------------
+
+
+def tiktok_order(event: InboxEvent) -> str:
+    """Make sure that we know the order, and look at it."""
+    connection = connection_of(event)
+    if connection is None or not event.subject:
+        return "no active connection"
+    order, new = Order.objects.get_or_create(
+        connection=connection,
+        tiktok_id=event.subject,
+        defaults={"shop_id": event.shop_id, "due_at": timezone.now()},
+    )
+    if not new:
+        order.wake()
+    Connection.objects.filter(pk=connection.pk).update(last_webhook_at=event.received_at)
+    return ""
+
+
+def tiktok_packages(event: InboxEvent) -> str:
+    """Orders were combined, split or parted again: their parcels may travel differently now."""
+    ids = event.facts.get("order_ids", [])
+    for order in Order.objects.filter(shop_id=event.shop_id, tiktok_id__in=ids):
+        order.wake()
+        order.parcels.filter(reason="number_in_use").update(due_at=timezone.now())
+    return ""
+
+
+def tiktok_deauthorized(event: InboxEvent) -> str:
+    connection = connection_of(event)
+    if connection is not None:
+        connection.pause("tiktok_access_lost", "The seller removed the app in TikTok Shop.")
+    return ""
+
+
+def tiktok_expiring(event: InboxEvent) -> str:
+    connection = connection_of(event)
+    ends = event.facts.get("expiration_time", "")
+    if connection is not None and str(ends).isdigit():
+        at = datetime.fromtimestamp(int(ends), UTC)
+        Connection.objects.filter(pk=connection.pk).update(grant_ends_at=at)
+    return ""
+
+
+def connection_of(event: InboxEvent) -> Connection | None:
+    """The connection of the TikTok shop that the event names; of an event that names none, the shop's only one."""
+    mine = Connection.objects.filter(shop_id=event.shop_id)
+    tiktok_shop = event.facts.get("shop_id")
+    if tiktok_shop:
+        mine = mine.filter(tiktok_shop__shop_id=tiktok_shop)
+    return mine.order_by("-active", "-pk").first()
+
+
+# ---- Shopify -------------------------------------------------------------------------------------
+
+
+def fulfillment(event: InboxEvent) -> str:
+    """A fulfillment of an order of ours becomes parcels; one of an unknown order is looked up a few times more."""
+    order = Order.objects.filter(shop_id=event.shop_id, order_gid=event.facts.get("order_id", "")).first()
+    if not event.facts.get("order_id") or order is None:
+        return look_up_again(event)
+    now = shopify_for(shop_of(event)).get_fulfillment(event.subject)
+    if now is None:
+        return "gone"
+    parcels.take(order, now)
+    return ""
+
+
+def look_up_again(event: InboxEvent) -> str:
+    """Our table only: the order's id may be on its way into it."""
+    looks = event.facts.get("looks", 0)
+    if looks >= len(settings.UNKNOWN_FULFILLMENT_WAITS):
+        return "not ours"
+    raise Later(
+        timezone.now() + settings.UNKNOWN_FULFILLMENT_WAITS[looks], facts=event.facts | {"looks": looks + 1}
+    )
+
+
+def draft_created(event: InboxEvent) -> str:
+    """Our own, seen from outside: it brings home a draft whose answer was lost, without the lagging search."""
+    order = order_by_tag(event)
+    if order is None:
+        return "not ours"
+    if order.draft_gid == event.subject:
+        return "echo"
+    if order.draft_gid:
+        return extra_draft(order, event)
+    if order.leased_until and order.leased_until > timezone.now():
+        raise Later(timezone.now() + FOR_A_MAKER)
+    if order.create_sent_at is None:
+        return "not made by us"
+    Order.objects.filter(pk=order.pk, draft_gid="").update(draft_gid=event.subject, due_at=timezone.now())
+    return "adopted"
+
+
+def extra_draft(order: Order, event: InboxEvent) -> str:
+    """A second draft of one order: of ours when a create was sent twice, else a person's copy, which stays."""
+    if order.create_tries < 2:
+        return "not made by us"
+    if shopify_for(shop_of(event)).delete_draft(event.subject):
+        order.wrote("draftOrderDelete", draft=event.subject, why="extra")
+    return "extra draft deleted"
+
+
+def draft_changed(event: InboxEvent) -> str:
+    order = Order.objects.filter(shop_id=event.shop_id, draft_gid=event.subject).first()
+    if order is None:
+        return draft_created(event)
+    at = moment(event.facts.get("updated_at"))
+    if order.draft_updated_at and at and at <= order.draft_updated_at:
+        return "echo"
+    if order.state == OrderState.ON_HOLD:
+        order.wake(draft_touched=True)
+    return ""
+
+
+def draft_deleted(event: InboxEvent) -> str:
+    for order in Order.objects.filter(
+        shop_id=event.shop_id, draft_gid=event.subject, state=OrderState.ON_HOLD
+    ):
+        order.wake(draft_touched=True)
+    return ""
+
+
+def order_changed(event: InboxEvent) -> str:
+    order_id = event.facts.get("order_id") or event.subject
+    for order in Order.objects.filter(shop_id=event.shop_id, order_gid=order_id, state__in=IN_SHOPIFY):
+        order.wake(order_touched=True)
+    return ""
+
+
+def product_changed(event: InboxEvent) -> str:
+    """Links are confirmed by id at each use; what waits for a SKU may find it now."""
+    Order.objects.filter(shop_id=event.shop_id, reason__in=["sku_unmapped", "sku_conflict"]).update(
+        due_at=timezone.now()
+    )
+    return ""
+
+
+def uninstalled(event: InboxEvent) -> str:
+    """Stop at once, forget the tokens; unless the shop came back after the event."""
+    if shop_of(event).uninstall(event.triggered_at):
+        for connection in Connection.objects.filter(shop_id=event.shop_id):
+            connection.pause("uninstalled")
+    return ""
+
+
+def scopes_changed(event: InboxEvent) -> str:
+    shop_of(event).set_scopes(event.facts.get("scopes", []))
+    return ""
+
+
+def redact_shop(event: InboxEvent) -> str:
+    """48 hours after the uninstall: nothing of the shop stays, but the word that it was done."""
+    shop = shop_of(event)
+    if shop.uninstalled_at is None:
+        return "the shop came back"
+    InboxEvent.objects.filter(pk=event.pk).update(shop=None, facts={}, subject="")
+    event.shop = None
+    forget_shop(shop)
+    return "redacted"
+
+
+def forget_shop(shop: Shop) -> None:
+    sellers = {
+        c.tiktok_shop.seller
+        for c in Connection.objects.filter(shop=shop).select_related("tiktok_shop__seller")
+    }
+    Order.objects.filter(shop=shop).delete()
+    Connection.objects.filter(shop=shop).delete()
+    for seller in sellers:
+        if not Connection.objects.filter(tiktok_shop__seller=seller).exists():
+            seller.shops.all().delete()
+            seller.delete()
+    InboxEvent.objects.filter(shop=shop).delete()
+    shop.delete()
+
+
+def customer_data(event: InboxEvent) -> str:
+    """We hold nothing of a customer: order ids, and what TikTok's goods cost. The request is recorded with them."""
+    orders = Order.objects.filter(shop_id=event.shop_id, order_gid__in=event.facts.get("orders", []))
+    return f"{orders.count()} orders known; no personal data held"
+
+
+def redact_customer(event: InboxEvent) -> str:
+    orders = Order.objects.filter(shop_id=event.shop_id, order_gid__in=event.facts.get("orders", []))
+    OrderLog.objects.bulk_create(
+        [OrderLog(order=order, what="redacted", new=order.state) for order in orders]
+    )
+    return f"{len(orders)} orders; no personal data held"
+
+
+def order_by_tag(event: InboxEvent) -> Order | None:
+    """The order whose `tts-` tag the event carries, among the shop's own."""
+    ids = [
+        tag.removeprefix(mapping.ID_TAG)
+        for tag in event.facts.get("tags", [])
+        if tag.startswith(mapping.ID_TAG)
+    ]
+    return Order.objects.filter(Q(shop_id=event.shop_id), tiktok_id__in=ids).order_by("-pk").first()
+
+
+def shop_of(event: InboxEvent) -> Shop:
+    if event.shop is None:
+        raise LookupError(f"{event.ref} belongs to no shop")
+    return event.shop
+
+
+def moment(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+
+
+MEANINGS: dict[tuple[str, str], Callable[[InboxEvent], str]] = {
+    ("tiktok", "ORDER_STATUS_CHANGE"): tiktok_order,
+    ("tiktok", "RECIPIENT_ADDRESS_UPDATE"): tiktok_order,
+    ("tiktok", "CANCELLATION_STATUS_CHANGE"): tiktok_order,
+    ("tiktok", "PACKAGE_UPDATE"): tiktok_packages,
+    ("tiktok", "SELLER_DEAUTHORIZATION"): tiktok_deauthorized,
+    ("tiktok", "UPCOMING_AUTHORIZATION_EXPIRATION"): tiktok_expiring,
+    ("shopify", "fulfillments/create"): fulfillment,
+    ("shopify", "fulfillments/update"): fulfillment,
+    ("shopify", "draft_orders/create"): draft_created,
+    ("shopify", "draft_orders/update"): draft_changed,
+    ("shopify", "draft_orders/delete"): draft_deleted,
+    ("shopify", "orders/cancelled"): order_changed,
+    ("shopify", "orders/updated"): order_changed,
+    ("shopify", "orders/delete"): order_changed,
+    ("shopify", "refunds/create"): order_changed,
+    ("shopify", "products/update"): product_changed,
+    ("shopify", "products/delete"): product_changed,
+    ("shopify", "app/uninstalled"): uninstalled,
+    ("shopify", "app/scopes_update"): scopes_changed,
+    ("shopify", "customers/data_request"): customer_data,
+    ("shopify", "customers/redact"): redact_customer,
+    ("shopify", "shop/redact"): redact_shop,
+}

@@ -1,0 +1,55 @@
+"""RQ's way in. A job is a turn of one shop, never a row: losing a job loses nothing."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from time import monotonic
+from typing import Any
+
+from django.conf import settings
+from django.db import close_old_connections
+
+from connector import inbox, parcels, pulls, steps, wake
+from connector.models import Connection, InboxEvent, Order, Parcel
+from connector.work import Work, run
+
+# In this order a shop's work is taken: what a doorbell means, then what is on its way back, then orders, then pulls.
+STEPS: dict[type[Work], Callable[[Any], None]] = {
+    InboxEvent: inbox.answer,
+    Parcel: parcels.advance_parcel,
+    Order: steps.advance_order,
+    Connection: pulls.pull,
+}
+
+pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix="row")
+
+
+def drain(shop_id: int) -> None:
+    """Advance the shop's due rows until none is left or our turn is over; then the next shop's turn comes."""
+    close_old_connections()
+    wake.lower(shop_id)
+    until = monotonic() + settings.DRAIN_TURN_SECONDS
+    running: set[Future[None]] = set()
+    while monotonic() < until:
+        free = settings.DRAIN_THREADS - len(running)
+        claimed = [pool.submit(advance, row) for row in claim(shop_id, free)]
+        running.update(claimed)
+        if not running:
+            return
+        running = wait(running, return_when=FIRST_COMPLETED).not_done
+    wait(running)
+    if any(model.due().filter(shop_id=shop_id).exists() for model in STEPS):
+        wake.shop(shop_id)
+
+
+def claim(shop_id: int, n: int) -> Iterator[Work]:
+    for model in STEPS:
+        rows = model.claim(shop_id, n)
+        yield from rows
+        n -= len(rows)
+        if n == 0:
+            return
+
+
+def advance(row: Work) -> None:
+    close_old_connections()
+    run(row, STEPS[type(row)])

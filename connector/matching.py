@@ -1,0 +1,97 @@
+"""Which Shopify variant each TikTok SKU stands for. Links are remembered, and confirmed by id at each use."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils import timezone
+
+from connector.mapping import VariantChoice, line_title
+from connector.models import Order, SkuLink
+from connector.platforms import shopify_for
+from connector.policy import CUSTOM_LINE
+from shopify_app.orders import Variant
+from tiktok.orders import LineItem
+from tiktok.orders import Order as Source
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A variant per TikTok SKU id (None: a custom line), or the reason why there is none for some."""
+
+    variants: dict[str, VariantChoice | None] = field(default_factory=dict)
+    reason: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+def match(order: Order, source: Source) -> Match:
+    lines = {line.sku_id: line for line in source.line_items if not line.cancelled}
+    found: dict[str, VariantChoice | None] = dict(linked(order, lines))
+    missing = {sku_id: line for sku_id, line in lines.items() if sku_id not in found}
+    if bundles := [describe(line) for line in missing.values() if line.is_bundle]:
+        return Match(reason="bundle_unmapped", detail={"lines": bundles})
+    hits = search(order, missing)
+    if several := [describe(line) for sku_id, line in missing.items() if len(hits[sku_id]) > 1]:
+        return Match(reason="sku_conflict", detail={"lines": several})
+    for sku_id, line in missing.items():
+        if hits[sku_id]:
+            found[sku_id] = link(order, line, hits[sku_id][0])
+    unmatched = [describe(line) for sku_id, line in missing.items() if not hits[sku_id]]
+    if unmatched and order.connection.policy.unmatched != CUSTOM_LINE:
+        return Match(reason="sku_unmapped", detail={"lines": unmatched})
+    return Match(variants=found | {sku_id: None for sku_id in missing if not hits[sku_id]})
+
+
+def linked(order: Order, lines: dict[str, LineItem]) -> dict[str, VariantChoice]:
+    """What the links say, as far as their variants still exist and still carry the SKU they were matched by."""
+    links = {
+        link.sku_id: link
+        for link in SkuLink.objects.filter(connection=order.connection, sku_id__in=list(lines))
+    }
+    if not links:
+        return {}
+    ids = sorted({link.variant_gid for link in links.values()})
+    variants = {variant.id: variant for variant in shopify_for(order.shop, live=order.live).get_variants(ids)}
+    good: dict[str, VariantChoice] = {}
+    for sku_id, known in links.items():
+        variant = variants.get(known.variant_gid)
+        if variant and (known.by_hand or variant.sku == lines[sku_id].seller_sku):
+            good[sku_id] = chosen(variant)
+        else:
+            known.delete()
+    return good
+
+
+def search(order: Order, missing: dict[str, LineItem]) -> dict[str, list[Variant]]:
+    """The variants that carry each SKU exactly; of several, the active one counts."""
+    skus = sorted({line.seller_sku for line in missing.values() if line.seller_sku})
+    found = shopify_for(order.shop, live=order.live).find_variants(skus) if skus else []
+    hits = {}
+    for sku_id, line in missing.items():
+        same = [variant for variant in found if variant.sku == line.seller_sku]
+        active = [variant for variant in same if variant.product_status == "ACTIVE"]
+        hits[sku_id] = active or same
+    return hits
+
+
+def link(order: Order, line: LineItem, variant: Variant) -> VariantChoice:
+    SkuLink.objects.update_or_create(
+        connection=order.connection,
+        sku_id=line.sku_id,
+        defaults={
+            "seller_sku": line.seller_sku,
+            "product_id": line.product_id,
+            "title": line_title(line),
+            "variant_gid": variant.id,
+            "variant_title": f"{variant.product_title} {variant.title}".strip(),
+            "confirmed_at": timezone.now(),
+        },
+    )
+    return chosen(variant)
+
+
+def chosen(variant: Variant) -> VariantChoice:
+    return VariantChoice(variant_id=variant.id, title=f"{variant.product_title} {variant.title}".strip())
+
+
+def describe(line: LineItem) -> dict[str, str]:
+    return {"sku_id": line.sku_id, "sku": line.seller_sku, "title": line_title(line)}

@@ -1,0 +1,496 @@
+"""What the connector remembers: fields, constraints, and `move`, the one door a state goes through.
+
+Nothing here holds a buyer's name, address, phone, e-mail or message: those pass through memory only.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models, transaction
+from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
+from django.utils import timezone
+
+import shopify_app.errors
+from connector.policy import Policy
+from connector.states import IN_SHOPIFY, MOVES, OrderState, ParcelState
+from connector.work import Work
+
+PAUSED = "connection_paused"  # last_error of a row that waits for its connection
+
+
+PULL_AFTER_PARK = timedelta(minutes=15)
+EVENT_WAITS_FOR_ACCESS = timedelta(minutes=15)
+DAILY = timedelta(days=1)
+
+
+class IllegalMove(Exception):
+    pass
+
+
+def platform_reason(error: Exception) -> str:
+    return "shopify_rejected" if isinstance(error, shopify_app.errors.ShopifyError) else "tiktok_rejected"
+
+
+def pause_for(connection: "Connection", error: Exception) -> None:
+    """Stop at a lost access: a TikTok grant stops its own connection, a Shopify grant all of the shop's."""
+    if isinstance(error, shopify_app.errors.ShopifyError):
+        pause_shop(connection.shop_id, error)
+    else:
+        connection.pause("tiktok_access_lost", error.public)  # type: ignore[attr-defined]
+
+
+def pause_shop(shop_id: int | None, error: Exception) -> None:
+    for connection in Connection.objects.filter(shop_id=shop_id, active=True):
+        connection.pause("shopify_access_lost", error.public)  # type: ignore[attr-defined]
+
+
+def due_index(name: str) -> Index:
+    return Index(fields=["shop", "-live", "due_at"], name=name, condition=Q(due_at__isnull=False))
+
+
+class Connection(Work):
+    """A TikTok shop that feeds a Shopify shop. As a row of work it is its own pull: due when the next look is."""
+
+    tiktok_shop = models.ForeignKey("tiktok.Shop", on_delete=models.PROTECT, related_name="connections")
+    active = models.BooleanField(default=True)
+    started_at = models.DateTimeField(default=timezone.now)  # older orders are imported by choice only
+    connected_by = models.TextField(default="", blank=True)  # Shopify's user id
+    settings = models.JSONField(default=dict, blank=True)
+    paused_reason = models.TextField(default="", blank=True)
+    paused_words = models.TextField(default="", blank=True)
+    paused_at = models.DateTimeField(null=True)
+    other_connector = models.JSONField(
+        default=dict, blank=True
+    )  # {"tag", "order"}: who else makes these orders
+    other_connector_accepted_at = models.DateTimeField(null=True)
+    grant_ends_at = models.DateTimeField(null=True)
+    prepared_at = models.DateTimeField(null=True)  # doorbells registered, other connectors looked for
+
+    # The two pulls: a cursor moves only after the last page of its window is stored.
+    tiktok_cursor = models.DateTimeField(null=True)
+    tiktok_until = models.DateTimeField(null=True)
+    tiktok_page = models.TextField(default="", blank=True)
+    tiktok_pulled_at = models.DateTimeField(null=True)
+    shopify_cursor = models.DateTimeField(null=True)
+    shopify_until = models.DateTimeField(null=True)
+    shopify_page = models.TextField(default="", blank=True)
+    shopify_pulled_at = models.DateTimeField(null=True)
+    last_webhook_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["tiktok_shop"], condition=Q(active=True), name="one_active_connection_per_tiktok_shop"
+            ),
+            UniqueConstraint(fields=["shop", "tiktok_shop"], name="one_connection_per_pair"),
+        ]
+        indexes = [due_index("connection_due")]
+
+    @property
+    def policy(self) -> Policy:
+        return Policy.from_json(self.settings)
+
+    @property
+    def paused(self) -> bool:
+        return bool(self.paused_reason)
+
+    def pause(self, reason: str, words: str = "") -> None:
+        Connection.objects.filter(pk=self.pk, paused_reason="").update(
+            paused_reason=reason, paused_words=words, paused_at=timezone.now()
+        )
+        self.paused_reason = self.paused_reason or reason
+
+    def resume(self) -> None:
+        """Lift the pause and wake all that waited for it, the pulls first of all."""
+        now = timezone.now()
+        Connection.objects.filter(pk=self.pk).update(
+            paused_reason="", paused_words="", paused_at=None, due_at=now
+        )
+        self.paused_reason = ""
+        Order.objects.filter(connection=self, last_error=PAUSED).update(due_at=now, last_error="")
+        Parcel.objects.filter(order__connection=self, last_error=PAUSED).update(due_at=now, last_error="")
+
+    def park(self, reason: str, **facts: Any) -> None:
+        self.release(timezone.now() + PULL_AFTER_PARK, **({"last_error": reason} | facts))
+
+    def rejected(self, error: Exception) -> None:
+        self.release(timezone.now() + PULL_AFTER_PARK, last_error=error.public)  # type: ignore[attr-defined]
+
+    def access_lost(self, error: Exception) -> None:
+        pause_for(self, error)
+        daily = getattr(error, "retry_daily", False)
+        self.release(timezone.now() + DAILY if daily else None, last_error=PAUSED)
+
+
+class InboxEvent(Work):
+    """A doorbell that rang: who, about what. Bodies are never kept."""
+
+    source = models.TextField()  # "tiktok" or "shopify"
+    key = models.TextField()
+    topic = models.TextField()
+    subject = models.TextField(default="", blank=True)  # the id of what it is about
+    facts = models.JSONField(default=dict, blank=True)
+    triggered_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField(default=timezone.now)
+    done_at = models.DateTimeField(null=True)
+    outcome = models.TextField(default="", blank=True)
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["source", "key"], name="an_event_is_stored_once")]
+        indexes = [
+            due_index("inboxevent_due"),
+            Index(fields=["received_at"], name="inboxevent_received"),
+        ]
+
+    @classmethod
+    def ring(cls, source: str, topic: str, shop_id: int, facts: dict[str, Any], at: datetime) -> None:
+        """A doorbell of our own: a pull saw what a webhook may not have told. Rings once for each state seen."""
+        key = f"pull:{topic}:{facts['id']}:{at.isoformat()}"
+        event = cls(
+            source=source,
+            key=key,
+            topic=topic,
+            shop_id=shop_id,
+            subject=facts["id"],
+            facts=facts,
+            triggered_at=at,
+            due_at=timezone.now(),
+        )
+        cls.objects.bulk_create([event], ignore_conflicts=True)
+
+    def done(self, outcome: str = "done") -> None:
+        self.succeed(None, done_at=timezone.now(), outcome=outcome)
+
+    def park(self, reason: str, **facts: Any) -> None:
+        self.release(None, outcome=reason, **({"last_error": reason} | facts))
+
+    def rejected(self, error: Exception) -> None:
+        self.release(None, outcome="rejected", last_error=error.public)  # type: ignore[attr-defined]
+
+    def access_lost(self, error: Exception) -> None:
+        """Wait: the pulls find the object again after the reconnect, but the event may be quicker."""
+        if self.shop is not None:
+            pause_shop(self.shop_id, error)
+        self.release(timezone.now() + EVENT_WAITS_FOR_ACCESS, last_error=PAUSED)
+
+
+class Order(Work):
+    """One TikTok order and what became of it in Shopify."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="orders")
+    tiktok_id = models.TextField()
+    state = models.TextField(choices=OrderState.choices, default=OrderState.RECEIVED)
+    reason = models.TextField(default="", blank=True)  # a person's turn: a code of reasons.py
+    detail = models.JSONField(default=dict, blank=True)  # the figures and ids that the reason's text needs
+    chosen = models.BooleanField(default=False)  # a person said: import it anyway
+    created_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    # What TikTok last said (allow-listed; see mapping.snapshot).
+    tiktok_status = models.TextField(default="", blank=True)
+    tiktok_updated_at = models.DateTimeField(null=True)
+    placed_at = models.DateTimeField(null=True)
+    paid_at = models.DateTimeField(null=True)
+    release_at = models.DateTimeField(null=True)
+    ship_by_at = models.DateTimeField(null=True)
+    hand_over_by_at = models.DateTimeField(null=True)
+    ship_due_at = models.DateTimeField(null=True)
+    collection_due_at = models.DateTimeField(null=True)
+    delivery_due_at = models.DateTimeField(null=True)
+    kinds = ArrayField(models.TextField(), default=list, blank=True)
+    delivery_option_id = models.TextField(default="", blank=True)
+    warehouse_id = models.TextField(default="", blank=True)
+    region = models.TextField(
+        default="", blank=True
+    )  # country of the buyer, for the carriers of the delivery option
+    combine_group = models.TextField(default="", blank=True)
+    split_or_combine = models.TextField(default="", blank=True)
+    cancel_requested = models.BooleanField(default=False)
+    money = models.JSONField(default=dict, blank=True)
+    currency = models.TextField(default="", blank=True)
+    expected_total = models.DecimalField(max_digits=16, decimal_places=4, null=True)
+
+    # The draft. `create_sent_at` is the intent: a create whose answer we have not seen.
+    create_sent_at = models.DateTimeField(null=True)
+    create_tries = models.PositiveSmallIntegerField(default=0)
+    recovery_looks = models.PositiveSmallIntegerField(default=0)
+    draft_gid = models.TextField(default="", blank=True)
+    draft_name = models.TextField(default="", blank=True)
+    draft_updated_at = models.DateTimeField(null=True)  # from our own answers: an event not newer is our echo
+    reserved_until = models.DateTimeField(null=True)
+    hold_looks = models.PositiveSmallIntegerField(default=0)
+    prepared_at = models.DateTimeField(null=True)  # address on, hold tag off; Shopify may still be computing
+    ready_looks = models.PositiveSmallIntegerField(default=0)
+    draft_touched = models.BooleanField(default=False)  # somebody else changed it: look at it
+    complete_sent_at = models.DateTimeField(null=True)  # a completed draft without this was completed by hand
+
+    # The Shopify order.
+    order_gid = models.TextField(default="", blank=True)
+    order_name = models.TextField(default="", blank=True)
+    finalized_at = models.DateTimeField(null=True)
+    referenced_at = models.DateTimeField(null=True)  # both sides know each other's id
+    addressed_as_of = models.DateTimeField(null=True)  # TikTok's update time of the address that Shopify has
+    order_touched = models.BooleanField(default=False)  # the Shopify order changed: look at it
+    fulfillments_read_at = models.DateTimeField(null=True)  # looked for once, as its id may have come late
+    shopify_state = models.TextField(default="", blank=True)  # cancelled, deleted, refunded by the merchant
+    changed_lines = models.JSONField(default=list, blank=True)  # what TikTok changed after we finalized
+    shipped_elsewhere = models.JSONField(default=list, blank=True)  # numbers at TikTok that we did not send
+    flags = ArrayField(models.TextField(), default=list, blank=True)  # warning tags that stand on the order
+    dismissed = ArrayField(models.TextField(), default=list, blank=True)  # reasons a person has seen
+    other_line_gids = ArrayField(
+        models.TextField(), default=list, blank=True
+    )  # our lines that are no unit: tax
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(fields=["connection", "tiktok_id"], name="an_order_is_known_once"),
+            UniqueConstraint(fields=["draft_gid"], condition=~Q(draft_gid=""), name="a_draft_has_one_order"),
+            UniqueConstraint(
+                fields=["order_gid"], condition=~Q(order_gid=""), name="a_shopify_order_has_one_order"
+            ),
+            CheckConstraint(condition=Q(state__in=OrderState.values), name="order_state_is_known"),
+            CheckConstraint(
+                condition=~Q(state=OrderState.ON_HOLD) | ~Q(draft_gid=""), name="on_hold_has_a_draft"
+            ),
+            CheckConstraint(
+                condition=~Q(state__in=sorted(IN_SHOPIFY)) | ~Q(order_gid=""),
+                name="finalized_has_a_shopify_order",
+            ),
+        ]
+        indexes = [
+            due_index("order_due"),
+            Index(fields=["shop", "-placed_at", "-id"], name="order_list"),
+            Index(fields=["shop", "state", "-placed_at", "-id"], name="order_list_by_state"),
+            Index(fields=["shop", "-placed_at", "-id"], name="order_attention", condition=~Q(reason="")),
+            Index(fields=["tiktok_id"], name="order_tiktok_id"),
+            Index(fields=["shop", "order_name"], name="order_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"TikTok order {self.tiktok_id} ({self.state})"
+
+    def move(self, to: str, *, due_at: datetime | None = None, **facts: Any) -> None:
+        """The only way a state changes; its history is written in the same transaction."""
+        if to not in MOVES[self.state]:
+            raise IllegalMove(f"{self.ref}: {self.state} -> {to}")
+        old, reason = self.state, facts.setdefault("reason", "")
+        facts.setdefault("detail", {})
+        with transaction.atomic():
+            self.succeed(due_at, state=to, changed_at=timezone.now(), **facts)
+            OrderLog.objects.create(
+                order=self, what="moved", old=old, new=to, reason=reason, detail=facts["detail"]
+            )
+
+    def ask(
+        self, reason: str, detail: dict[str, Any] | None = None, due_at: datetime | None = None, **facts: Any
+    ) -> None:
+        """A person's turn: say why, keep everything."""
+        detail = detail or {}
+        news = reason != self.reason or detail != self.detail
+        with transaction.atomic():
+            self.succeed(due_at, reason=reason, detail=detail, changed_at=timezone.now(), **facts)
+            if news:
+                OrderLog.objects.create(
+                    order=self, what="asked", old=self.state, new=self.state, reason=reason, detail=detail
+                )
+
+    def wait(self, due_at: datetime | None, **facts: Any) -> None:
+        """Nothing to do before due_at (None: before something wakes it). What was asked is answered."""
+        self.succeed(due_at, **({"reason": "", "detail": {}} | facts))
+
+    def wrote(self, call: str, **detail: Any) -> None:
+        """An effect in the outside world, for the timeline: ids, figures and codes only."""
+        OrderLog.objects.create(
+            order=self, what="wrote", old=self.state, new=self.state, call=call, detail=detail
+        )
+
+    def park(self, reason: str, **facts: Any) -> None:
+        with transaction.atomic():
+            self.release(None, reason=reason, changed_at=timezone.now(), **({"last_error": reason} | facts))
+            OrderLog.objects.create(order=self, what="asked", old=self.state, new=self.state, reason=reason)
+
+    def rejected(self, error: Exception) -> None:
+        self.park(platform_reason(error), last_error=error.public, detail={"words": error.public})  # type: ignore[attr-defined]
+
+    def access_lost(self, error: Exception) -> None:
+        pause_for(self.connection, error)
+        self.release(None, last_error=PAUSED)
+
+
+class OrderLine(models.Model):
+    """One unit of a TikTok order: TikTok has no quantities (contract 4.2)."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
+    tiktok_line_id = models.TextField()
+    sku_id = models.TextField(default="", blank=True)
+    seller_sku = models.TextField(default="", blank=True)
+    product_id = models.TextField(default="", blank=True)
+    title = models.TextField(default="", blank=True)
+    price = models.DecimalField(max_digits=16, decimal_places=4, default=0)
+    is_gift = models.BooleanField(default=False)
+    cancelled = models.BooleanField(default=False)
+    variant_gid = models.TextField(default="", blank=True)
+    shopify_line_gid = models.TextField(default="", blank=True)
+    parcel = models.ForeignKey(
+        "Parcel", on_delete=models.SET_NULL, null=True, blank=True, related_name="units"
+    )
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [UniqueConstraint(fields=["order", "tiktok_line_id"], name="a_unit_is_known_once")]
+        indexes = [
+            Index(fields=["shopify_line_gid"], name="line_shopify_id", condition=~Q(shopify_line_gid="")),
+            Index(fields=["sku_id"], name="line_sku_id"),
+            Index(fields=["seller_sku"], name="line_seller_sku"),
+        ]
+
+
+class Parcel(Work):
+    """One tracking number of one Shopify fulfillment, and what TikTok said to it."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="parcels")
+    state = models.TextField(choices=ParcelState.choices, default=ParcelState.WAITING)
+    reason = models.TextField(default="", blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    fulfillment_gid = models.TextField()
+    fulfillment_name = models.TextField(default="", blank=True)
+    company = models.TextField(default="", blank=True)  # as Shopify has it
+    number = models.TextField()  # cleaned
+    provider_id = models.TextField(default="", blank=True)
+    provider_name = models.TextField(default="", blank=True)
+    resolved_by = models.TextField(default="", blank=True)  # exact, alias, merchant, format, fallback
+    verdict = models.TextField(default="", blank=True)
+    anyway = models.BooleanField(default=False)  # a person said: send it although we doubt it
+    sent_at = models.DateTimeField(null=True)
+    accepted_at = models.DateTimeField(null=True)
+    package_id = models.TextField(default="", blank=True)
+    warning = models.TextField(default="", blank=True)
+    replaces = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="replaced_by"
+    )
+    corrections = models.PositiveSmallIntegerField(default=0)  # spent; TikTok allows one
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(
+                fields=["fulfillment_gid", "number"], name="a_number_of_a_fulfillment_is_known_once"
+            ),
+            CheckConstraint(condition=Q(state__in=ParcelState.values), name="parcel_state_is_known"),
+        ]
+        indexes = [
+            due_index("parcel_due"),
+            Index(fields=["number"], name="parcel_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Parcel {self.fulfillment_name or self.fulfillment_gid} ({self.state})"
+
+    def move(self, to: str, *, due_at: datetime | None = None, **facts: Any) -> None:
+        if to not in MOVES[self.state]:
+            raise IllegalMove(f"{self.ref}: {self.state} -> {to}")
+        old, reason = self.state, facts.setdefault("reason", "")
+        with transaction.atomic():
+            self.succeed(due_at, state=to, **facts)
+            self.note("moved", old=old, new=to, reason=reason)
+
+    def ask(self, reason: str, detail: dict[str, Any] | None = None, **facts: Any) -> None:
+        news = reason != self.reason
+        with transaction.atomic():
+            self.succeed(None, reason=reason, detail=detail or {}, **facts)
+            if news:
+                self.note("asked", old=self.state, new=self.state, reason=reason, detail=detail or {})
+
+    def wait(self, due_at: datetime | None, **facts: Any) -> None:
+        self.succeed(due_at, **({"reason": "", "detail": {}} | facts))
+
+    def note(self, what: str, **fields: Any) -> None:
+        OrderLog.objects.create(order_id=self.order_id, parcel=self, what=what, **fields)
+
+    def park(self, reason: str, **facts: Any) -> None:
+        with transaction.atomic():
+            self.release(None, reason=reason, **({"last_error": reason} | facts))
+            self.note("asked", old=self.state, new=self.state, reason=reason)
+
+    def rejected(self, error: Exception) -> None:
+        self.park(platform_reason(error), last_error=error.public, detail={"words": error.public})  # type: ignore[attr-defined]
+
+    def access_lost(self, error: Exception) -> None:
+        pause_for(self.order.connection, error)
+        self.release(None, last_error=PAUSED)
+
+
+class OrderLog(models.Model):
+    """Append only: every move, every question to a person, every write to a platform."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="log")
+    parcel = models.ForeignKey(Parcel, on_delete=models.SET_NULL, null=True, blank=True, related_name="log")
+    at = models.DateTimeField(default=timezone.now)
+    what = models.TextField()  # moved, asked, wrote, chose
+    call = models.TextField(default="", blank=True)
+    old = models.TextField(default="", blank=True)
+    new = models.TextField(default="", blank=True)
+    reason = models.TextField(default="", blank=True)
+    detail = models.JSONField(default=dict, blank=True)
+    by = models.TextField(default="", blank=True)  # Shopify's user id, where a person did it
+
+    class Meta:
+        ordering = ["at", "id"]
+        indexes = [Index(fields=["order", "at"], name="orderlog_timeline")]
+
+
+class SkuLink(models.Model):
+    """A TikTok SKU and the Shopify variant it stands for."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="sku_links")
+    sku_id = models.TextField()
+    seller_sku = models.TextField(default="", blank=True)
+    product_id = models.TextField(default="", blank=True)
+    title = models.TextField(default="", blank=True)
+    variant_gid = models.TextField()
+    variant_title = models.TextField(default="", blank=True)
+    by_hand = models.BooleanField(default=False)
+    confirmed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["connection", "sku_id"], name="a_sku_is_linked_once")]
+
+
+class CarrierLink(models.Model):
+    """The merchant's word for a carrier: a Shopify carrier name and the TikTok provider it means."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="carrier_links")
+    company = models.TextField()  # normalised: carriers.normalise
+    provider_id = models.TextField()
+    provider_name = models.TextField(default="", blank=True)
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["connection", "company"], name="a_carrier_is_linked_once")]
+
+
+class Consent(models.Model):
+    """A merchant on the way to TikTok and back (DESIGN: consent). The code is kept encrypted, for minutes."""
+
+    nonce = models.TextField(
+        unique=True
+    )  # in the signed state; for a return without one, made at the callback
+    app = models.TextField(default="US")
+    shop = models.ForeignKey("shopify_app.Shop", on_delete=models.CASCADE, null=True, related_name="+")
+    user = models.TextField(default="", blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    returned_at = models.DateTimeField(null=True)
+    ticket = models.TextField(default="", blank=True)
+    code_sealed = models.TextField(default="", blank=True)
+    seller = models.ForeignKey("tiktok.Seller", on_delete=models.CASCADE, null=True, related_name="+")
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [UniqueConstraint(fields=["ticket"], condition=~Q(ticket=""), name="a_ticket_is_one")]
+
+
+class Heartbeat(models.Model):
+    """That a process lives: the clock writes it, /statusz reads it."""
+
+    name = models.TextField(primary_key=True)
+    at = models.DateTimeField()

@@ -1,0 +1,462 @@
+"""The way back: a Shopify fulfillment becomes parcels, and each parcel's carrier and number go to TikTok, validated.
+
+A number is kept until TikTok has accepted it; what is refused says why and waits for a person, and is never dropped.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+import tiktok.errors
+from connector import carriers, rules
+from connector.models import PAUSED, CarrierLink, Order, OrderLine, Parcel
+from connector.platforms import tiktok_for
+from connector.states import ParcelState as State
+from connector.work import Later
+from shopify_app.orders import Fulfillment
+from tiktok.errors import ShippingFault, shipping_fault
+from tiktok.orders import LineItem
+from tiktok.orders import Order as Source
+from tiktok.records import Provider, Tracking
+
+COMBINED_ORDERS = 20  # TikTok contract 5.1: at most so many orders share a number
+PROVIDERS_FOR = 3600.0  # seconds; TikTok contract 5.3: cache for hours, refresh when TikTok refuses one
+NO_LONGER = ("CANCELLED", "ERROR", "FAILURE")
+
+TAKE_UNITS = """
+UPDATE connector_orderline SET parcel_id = %s WHERE id IN (
+    SELECT id FROM connector_orderline
+    WHERE order_id = %s AND shopify_line_gid = %s AND NOT cancelled AND parcel_id IS NULL
+    ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
+
+
+class TooFewUnits(Exception):
+    """More units than TikTok's order has left to ship."""
+
+
+# ---- from a fulfillment to parcels ---------------------------------------------------------------
+
+
+def take(order: Order, fulfillment: Fulfillment) -> None:
+    """Make the order's parcels agree with a fulfillment as Shopify has it now."""
+    known = list(Parcel.objects.filter(order=order, fulfillment_gid=fulfillment.id).order_by("id"))
+    if fulfillment.status in NO_LONGER:
+        return withdraw(known)
+    named = numbers_of(fulfillment)
+    gone = [
+        parcel
+        for parcel in known
+        if parcel.number not in named and parcel.state in (State.WAITING, State.ACCEPTED)
+    ]
+    for at, (number, company) in enumerate(named.items()):
+        parcel = next((other for other in known if other.number == number), None)
+        if parcel is not None:
+            renew(parcel, company)
+        elif at == 0 or gone:
+            make(order, fulfillment, number, company, replaces=gone.pop(0) if gone else None)
+        else:
+            keep_further(order, fulfillment, number, company)
+    return None
+
+
+def numbers_of(fulfillment: Fulfillment) -> dict[str, str]:
+    """The cleaned numbers with their company; one empty number when there is none yet."""
+    found = {
+        number: tracking.company
+        for tracking in fulfillment.tracking
+        for number in carriers.split_numbers(tracking.number)
+    }
+    company = next((tracking.company for tracking in fulfillment.tracking), "")
+    return found or {"": company}
+
+
+def withdraw(parcels: Iterable[Parcel]) -> None:
+    """The fulfillment was cancelled: what TikTok has not heard of goes back, what it has is a person's matter."""
+    for parcel in parcels:
+        if parcel.state in (State.WAITING, State.KEPT):
+            with transaction.atomic():
+                OrderLine.objects.filter(parcel=parcel).update(parcel=None)
+                Parcel.objects.filter(pk=parcel.pk).update(
+                    state=State.WITHDRAWN, due_at=None, leased_until=None, reason="", detail={}
+                )
+                parcel.note("moved", old=parcel.state, new=State.WITHDRAWN)
+        elif parcel.state == State.ACCEPTED:
+            Parcel.objects.filter(pk=parcel.pk).update(reason="fulfillment_cancelled")
+            OrderLine.objects.filter(parcel=parcel).update(parcel=None)
+            parcel.note("asked", old=parcel.state, new=parcel.state, reason="fulfillment_cancelled")
+
+
+def renew(parcel: Parcel, company: str) -> None:
+    """The number is known; its company may be new, which is worth another try."""
+    if parcel.company != company:
+        parcel.wake(company=company)
+    elif parcel.state == State.WITHDRAWN:
+        parcel.wake(state=State.WAITING)
+
+
+def make(order: Order, fulfillment: Fulfillment, number: str, company: str, replaces: Parcel | None) -> None:
+    """A parcel with its units, taken in one transaction; or with the reason why it has none."""
+    fields = {
+        "order": order,
+        "shop_id": order.shop_id,
+        "fulfillment_gid": fulfillment.id,
+        "fulfillment_name": fulfillment.name,
+        "number": number,
+        "company": company,
+    }
+    if replaces is None:
+        replaces = orphan(order)
+    if foreign := foreign_lines(order, fulfillment):
+        Parcel.objects.create(**fields, reason="foreign_line", detail={"lines": foreign})
+        return
+    try:
+        with transaction.atomic():
+            parcel = Parcel.objects.create(**fields, due_at=timezone.now(), replaces=replaces)
+            if replaces is not None and OrderLine.objects.filter(parcel=replaces).update(parcel=parcel):
+                settle_replaced(replaces)
+            else:
+                take_units(parcel, fulfillment)
+                if replaces is not None:
+                    settle_replaced(replaces)
+    except TooFewUnits as error:
+        Parcel.objects.create(**fields, reason="too_few_units", detail={"line": str(error)})
+
+
+def orphan(order: Order) -> Parcel | None:
+    """A parcel that TikTok has and whose fulfillment is gone: the next number corrects it."""
+    return order.parcels.filter(state=State.ACCEPTED, reason="fulfillment_cancelled").order_by("id").first()
+
+
+def settle_replaced(old: Parcel) -> None:
+    """A number that TikTok never heard of is simply replaced; one that it accepted stands until it is corrected."""
+    if old.state == State.WAITING:
+        Parcel.objects.filter(pk=old.pk).update(
+            state=State.REPLACED, due_at=None, leased_until=None, reason="", detail={}
+        )
+        old.note("moved", old=State.WAITING, new=State.REPLACED)
+
+
+def foreign_lines(order: Order, fulfillment: Fulfillment) -> list[str]:
+    """Lines that are no TikTok unit: a merchant added them to the order."""
+    ours = set(order.lines.exclude(shopify_line_gid="").values_list("shopify_line_gid", flat=True))
+    return [
+        line.line_id for line in fulfillment.lines if line.line_id not in ours | set(order.other_line_gids)
+    ]
+
+
+def take_units(parcel: Parcel, fulfillment: Fulfillment) -> None:
+    for line in fulfillment.lines:
+        if line.line_id in parcel.order.other_line_gids:
+            continue
+        with database.cursor() as cursor:
+            cursor.execute(TAKE_UNITS, [parcel.pk, parcel.order_id, line.line_id, line.quantity])
+            if cursor.rowcount < line.quantity:
+                raise TooFewUnits(line.line_id)
+
+
+def keep_further(order: Order, fulfillment: Fulfillment, number: str, company: str) -> None:
+    """All units go with the first number; the further ones are shown, and sent only where TikTok allows several."""
+    Parcel.objects.create(
+        order=order,
+        shop_id=order.shop_id,
+        state=State.KEPT,
+        reason="several_numbers",
+        fulfillment_gid=fulfillment.id,
+        fulfillment_name=fulfillment.name,
+        number=number,
+        company=company,
+    )
+
+
+# ---- from a parcel to TikTok ---------------------------------------------------------------------
+
+
+def advance_parcel(parcel: Parcel) -> None:
+    if parcel.order.connection.paused:
+        return parcel.release(None, last_error=PAUSED)
+    return STEPS[State(parcel.state)](parcel)
+
+
+def waiting(parcel: Parcel) -> None:
+    """Clean number, live carrier, fitting format, an order that may be shipped: then TikTok is told, and only then."""
+    if not parcel.number:
+        return parcel.ask("number_missing")
+    if not parcel.order.order_gid:
+        return parcel.wait(None)
+    units = list(parcel.units.filter(cancelled=False).values_list("tiktok_line_id", flat=True))
+    if not units:
+        return parcel.ask("too_few_units")
+    source = tiktok_for(parcel.order.connection).get_order(parcel.order.tiktok_id)
+    if source is None:
+        return parcel.ask("order_not_found")
+    lines = [line for line in source.line_items if line.id in units]
+    if told(parcel, lines, source):
+        return accepted(parcel, package_id=next((line.package_id for line in lines), ""))
+    if parked := not_yet(parcel, source):
+        return parked()
+    carrier = resolve(parcel, source)
+    if carrier is None:
+        return None
+    if others := in_use(parcel, source):
+        return parcel.ask("number_in_use", {"orders": others})
+    parcel.keep(**carrier)
+    if standing := standing_package(parcel):
+        return correct(parcel, standing, source, carrier)
+    return push(parcel, [line.id for line in lines if not line.cancelled])
+
+
+def told(parcel: Parcel, lines: Sequence[LineItem], source: Source) -> bool:
+    """TikTok has this number for all our units already: an answer was lost, or a person typed it in."""
+    numbers = {carriers.clean(line.tracking_number or source.tracking_number) for line in lines}
+    return numbers == {parcel.number}
+
+
+def not_yet(parcel: Parcel, source: Source) -> Callable[[], None] | None:
+    """Why TikTok must not hear of the parcel now, as what to do instead."""
+    if source.cancelled:
+        return lambda: ask_and_wake(parcel, "order_cancelled")
+    if source.status in ("ON_HOLD", "UNPAID"):
+        return lambda: parcel.ask("order_on_hold")
+    if rules.shipped_by_tiktok(source):
+        return lambda: parcel.ask("tiktok_ships")
+    if source.is_buyer_request_cancel and not parcel.anyway:
+        return lambda: parcel.ask("cancel_requested_shipped")
+    theirs = [line for line in source.line_items if line.id in unit_ids(parcel) and line.tracking_number]
+    if theirs and standing_package(parcel) is None:
+        number, carrier = theirs[0].tracking_number, theirs[0].shipping_provider_name
+        return lambda: ask_and_wake(
+            parcel, "shipped_elsewhere", {"parcels": [{"carrier": carrier, "number": number}]}
+        )
+    return None
+
+
+def ask_and_wake(parcel: Parcel, reason: str, detail: dict[str, Any] | None = None) -> None:
+    parcel.ask(reason, detail)
+    parcel.order.wake()
+
+
+def unit_ids(parcel: Parcel) -> set[str]:
+    return set(parcel.units.values_list("tiktok_line_id", flat=True))
+
+
+def standing_package(parcel: Parcel) -> Parcel | None:
+    """The accepted parcel that this one corrects."""
+    old = parcel.replaces
+    return old if old is not None and old.state == State.ACCEPTED else None
+
+
+def resolve(parcel: Parcel, source: Source) -> dict[str, str] | None:
+    """The provider on TikTok's live list and the verdict on the number, as columns; None: handed back with a reason."""
+    links = dict(
+        CarrierLink.objects.filter(connection=parcel.order.connection).values_list("company", "provider_id")
+    )
+    policy, region = parcel.order.connection.policy, parcel.order.connection.tiktok_shop.region
+    listed = providers_of(parcel, source)
+    found = carriers.resolve(
+        parcel.company, parcel.number, listed, links, region, fallback=policy.fallback_provider or None
+    )
+    if found.problem:
+        names = [provider.name for provider in found.candidates]
+        parcel.ask(found.problem, {"company": parcel.company, "number": parcel.number, "candidates": names})
+        return None
+    verdict = carriers.check(found.provider_name, parcel.number)
+    facts: dict[str, str] = {
+        "provider_id": found.provider_id,
+        "provider_name": found.provider_name,
+        "resolved_by": found.how,
+        "verdict": verdict.level,
+    }
+    if verdict.level == "block" and not parcel.anyway:
+        detail = {
+            "number": parcel.number,
+            "carrier": found.provider_name,
+            "what": verdict.detail,
+            "belongs_to": list(verdict.belongs_to),
+        }
+        parcel.ask(verdict.reason, detail)
+        return None
+    return facts
+
+
+def push(parcel: Parcel, line_ids: Sequence[str]) -> None:
+    parcel.keep(sent_at=timezone.now())
+    tracking = Tracking(number=parcel.number, provider_id=parcel.provider_id)
+    try:
+        shipped = tiktok_for(parcel.order.connection).ship(parcel.order.tiktok_id, line_ids, [tracking])
+    except tiktok.errors.AccessLost:
+        raise
+    except tiktok.errors.Rejected as error:
+        return refused(parcel, error)
+    parcel.note("wrote", call="ship", detail=sent(parcel, line_ids))
+    return accepted(parcel, package_id=shipped.package_id, warning=shipped.warning)
+
+
+def sent(parcel: Parcel, line_ids: Sequence[str]) -> dict[str, Any]:
+    return {"number": parcel.number, "provider": parcel.provider_name, "lines": list(line_ids)}
+
+
+def accepted(parcel: Parcel, *, package_id: str, warning: str = "", corrections: int = 0) -> None:
+    """TikTok has it. A warning means accepted but unproven: it is shown while the one correction is unspent."""
+    parcel.move(
+        State.ACCEPTED,
+        accepted_at=timezone.now(),
+        package_id=package_id,
+        warning=warning,
+        corrections=corrections,
+        reason="tracking_warning" if warning else "",
+        detail={"words": warning} if warning else {},
+    )
+    parcel.order.wake()
+
+
+def refused(parcel: Parcel, error: tiktok.errors.Rejected) -> None:
+    """What TikTok's no means (contract 5.5); its words are kept exactly."""
+    detail = {
+        "words": error.public,
+        "code": error.code,
+        "number": parcel.number,
+        "carrier": parcel.provider_name,
+    }
+    match shipping_fault(error.code):
+        case ShippingFault.ALREADY_DONE | ShippingFault.NOT_READY:
+            if parcel.attempts > READ_AGAIN:
+                return parcel.ask("tracking_refused", detail)
+            raise Later(timezone.now() + settings.BACKOFF_BASE, last_error=error.public)
+        case ShippingFault.ON_HOLD:
+            return parcel.ask("order_on_hold", detail)
+        case ShippingFault.CANCELLED:
+            return ask_and_wake(parcel, "order_cancelled", detail)
+        case ShippingFault.AFTER_SALE_OPEN:
+            return parcel.ask("cancel_requested_shipped", detail)
+        case ShippingFault.NOT_OURS:
+            return parcel.ask("tiktok_ships", detail)
+        case ShippingFault.EDIT_LIMIT:
+            return parcel.ask("edit_limit", detail)
+        case _:
+            forget_providers(parcel)
+            return parcel.ask("tracking_refused", detail)
+
+
+READ_AGAIN = 5  # times: TikTok says done or not ready, and its order does not show it yet
+
+
+def correct(parcel: Parcel, standing: Parcel, source: Source, carrier: dict[str, str]) -> None:
+    """The one correction that TikTok allows, inside its window (contract 5.2). `standing` is what TikTok has now: the
+    parcel that this one replaces, or this one itself when only its carrier changed.
+    """
+    detail = {"number": parcel.number, "standing": standing.number}
+    if standing.corrections:
+        return parcel.ask("edit_limit", detail)
+    if standing.accepted_at is None or timezone.now() - standing.accepted_at > settings.TRACKING_EDIT_WINDOW:
+        return parcel.ask("tracking_changed_too_late", detail)
+    several = len({line.package_id for line in source.line_items if line.package_id}) > 1
+    tracking = Tracking(number=parcel.number, provider_id=carrier["provider_id"])
+    parcel.keep(sent_at=timezone.now())
+    try:
+        tiktok_for(parcel.order.connection).correct_tracking(
+            parcel.order.tiktok_id, standing.package_id, several, tracking
+        )
+    except tiktok.errors.AccessLost:
+        raise
+    except tiktok.errors.Rejected as error:
+        return refused(parcel, error)
+    parcel.note("wrote", call="correct_tracking", detail=sent(parcel, sorted(unit_ids(parcel))))
+    if standing.pk == parcel.pk:
+        return parcel.wait(None, **carrier, corrections=1, warning="")
+    with transaction.atomic():
+        Parcel.objects.filter(pk=standing.pk).update(state=State.REPLACED, reason="", detail={})
+        standing.note("moved", old=State.ACCEPTED, new=State.REPLACED)
+    return accepted(parcel, package_id=standing.package_id, corrections=1)
+
+
+def in_use(parcel: Parcel, source: Source) -> list[str]:
+    """Other orders that have this number already, unless TikTok lets them share a package."""
+    same = Parcel.objects.filter(number=parcel.number, order__connection=parcel.order.connection)
+    same = (
+        same.filter(state__in=[State.WAITING, State.ACCEPTED])
+        .exclude(order=parcel.order)
+        .exclude(sent_at=None)
+    )
+    orders = {other.order for other in same.select_related("order")}
+    if not orders:
+        return []
+    grouped = source.auto_combine_group_id and all(
+        o.combine_group == source.auto_combine_group_id for o in orders
+    )
+    combined = source.split_or_combine_tag == "COMBINED" and all(
+        o.split_or_combine == "COMBINED" for o in orders
+    )
+    if len(orders) < COMBINED_ORDERS and (grouped or combined or same_place(parcel, source, orders)):
+        return []
+    return sorted(order.tiktok_id for order in orders)
+
+
+def same_place(parcel: Parcel, source: Source, orders: Iterable[Order]) -> bool:
+    """Whether all go to one recipient at one address: read again from TikTok, compared in memory, kept nowhere."""
+    if source.address is None or source.masked:
+        return False
+    others = tiktok_for(parcel.order.connection).get_orders([order.tiktok_id for order in orders])
+    return bool(others) and all(other.address == source.address and not other.masked for other in others)
+
+
+# ---- TikTok's live list of carriers --------------------------------------------------------------
+
+Key = tuple[str, str, str, str]
+lists: dict[Key, tuple[float, list[Provider]]] = {}  # per process; ids come from TikTok alone
+
+
+def providers_of(parcel: Parcel, source: Source) -> list[Provider]:
+    key = list_key(parcel, source)
+    until, known = lists.get(key, (0.0, []))
+    if time.monotonic() >= until:
+        known = tiktok_for(parcel.order.connection).get_providers(*key[1:])
+        lists[key] = (time.monotonic() + PROVIDERS_FOR, known)
+    return known
+
+
+def list_key(parcel: Parcel, source: Source) -> Key:
+    """The European Union wants both regions; a delivery option belongs to one shop (contract 5.3)."""
+    shop = parcel.order.connection.tiktok_shop
+    buyer = source.address.region_code if source.address else ""
+    return (shop.shop_id, source.delivery_option_id, shop.region, buyer or shop.region)
+
+
+def forget_providers(parcel: Parcel) -> None:
+    shop_id = parcel.order.connection.tiktok_shop.shop_id
+    for key in [key for key in lists if key[0] == shop_id]:
+        lists.pop(key, None)
+
+
+# ---- parcels that rest ---------------------------------------------------------------------------
+
+
+def carrier_changed(parcel: Parcel) -> None:
+    """Woken after TikTok accepted it: its carrier may have been changed in Shopify."""
+    source = tiktok_for(parcel.order.connection).get_order(parcel.order.tiktok_id)
+    if source is None or source.cancelled:
+        return rest(parcel)
+    carrier = resolve(parcel, source)
+    if carrier is None:
+        return None
+    if carrier["provider_id"] == parcel.provider_id:
+        return rest(parcel)
+    return correct(parcel, parcel, source, carrier)
+
+
+def rest(parcel: Parcel) -> None:
+    parcel.wait(None, reason=parcel.reason, detail=parcel.detail)
+
+
+STEPS: dict[State, Callable[[Parcel], None]] = {
+    State.WAITING: waiting,
+    State.ACCEPTED: carrier_changed,
+    State.REPLACED: rest,
+    State.KEPT: rest,
+    State.WITHDRAWN: rest,
+}

@@ -1,0 +1,208 @@
+"""The two pulls: what no webhook told us. TikTok's orders by update time, Shopify's orders with our tag by theirs.
+
+A connection is a row of work that is due when its next pull is. Each step reads one page; a cursor moves only after
+the last page of its window is stored, and windows overlap, because data moves during a search (TikTok contract 4.1).
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from connector import mapping, rules
+from connector.models import PAUSED, Connection, InboxEvent, Order, Parcel
+from connector.platforms import shopify_for, tiktok_for
+from connector.states import IN_SHOPIFY
+from shopify_app.orders import Fulfillment, OrderState
+from tiktok.orders import Order as Source
+
+FIRST_LOOK_BACK = timedelta(days=30)  # older open orders are offered; orders older than this are not
+OTHER_CONNECTORS_BACK = timedelta(days=7)
+OTHER_CONNECTORS = (
+    "skuiq",
+    "tiktokpos",
+    "tiktok pos store",
+)  # PRODUCT SK30; exact tags of the field's others
+OTHER_CONNECTOR_PREFIX = "TikTokOrderID:"  # TikTok's own app (PRODUCT, b7)
+TOPICS = (
+    "ORDER_STATUS_CHANGE",
+    "RECIPIENT_ADDRESS_UPDATE",
+    "PACKAGE_UPDATE",
+    "CANCELLATION_STATUS_CHANGE",
+    "SELLER_DEAUTHORIZATION",
+    "UPCOMING_AUTHORIZATION_EXPIRATION",
+)
+OPEN = ("UNPAID", *rules.BEFORE_SHIPPING, "PARTIALLY_SHIPPING")
+
+
+def pull(connection: Connection) -> None:
+    """One page of one pull; due again at once until both windows are read."""
+    if not connection.active:
+        return connection.release(None)
+    if connection.paused:
+        return connection.release(None, last_error=PAUSED)
+    if connection.prepared_at is None:
+        prepare(connection)
+    more = pull_tiktok(connection) or pull_shopify(connection)
+    return connection.succeed(timezone.now() + (timedelta(0) if more else settings.PULL_EVERY))
+
+
+# ---- once, at connect ----------------------------------------------------------------------------
+
+
+def prepare(connection: Connection) -> None:
+    """Ask TikTok for its doorbells, Shopify for the definition of our reference; see who else makes these orders."""
+    register_webhooks(connection)
+    shopify_for(connection.shop).ensure_metafield_definition()
+    connection.keep(other_connector=other_connector(connection), prepared_at=timezone.now())
+
+
+def register_webhooks(connection: Connection) -> None:
+    client, address = tiktok_for(connection), f"{settings.APP_URL}/webhooks/tiktok"
+    known = {webhook.topic: webhook.address for webhook in client.get_webhooks()}
+    for topic in TOPICS:
+        if known.get(topic) != address:
+            client.set_webhook(topic, address)
+
+
+def other_connector(connection: Connection) -> dict[str, str]:
+    """A tag of another connector on an order of the last week: importing beside it would double every order."""
+    shopify = shopify_for(connection.shop)
+    since = timezone.now() - OTHER_CONNECTORS_BACK
+    for tag in (*OTHER_CONNECTORS, *connection.policy.other_connector_tags):
+        hit = next((hit for hit in shopify.find_orders(tag) if hit.created_at >= since), None)
+        if hit is not None:
+            return {"tag": tag, "order": hit.name}
+    for hit in shopify.recent_orders(since):
+        tag = next((tag for tag in hit.tags if tag.startswith(OTHER_CONNECTOR_PREFIX)), "")
+        if tag:
+            return {"tag": OTHER_CONNECTOR_PREFIX, "order": hit.name}
+    return {}
+
+
+# ---- TikTok --------------------------------------------------------------------------------------
+
+
+def pull_tiktok(connection: Connection) -> bool:
+    """Read one page of TikTok's orders; whether another follows."""
+    if connection.tiktok_until is None:
+        if recent(connection.tiktok_pulled_at):
+            return False
+        connection.keep(tiktok_until=timezone.now(), tiktok_page="")
+    since = (connection.tiktok_cursor or connection.started_at - FIRST_LOOK_BACK) - settings.PULL_OVERLAP
+    page = tiktok_for(connection, live=False).search_orders(
+        since, connection.tiktok_until, connection.tiktok_page
+    )
+    store_orders(connection, page.orders)
+    if page.next_page_token:
+        connection.keep(tiktok_page=page.next_page_token)
+        return True
+    now = timezone.now()
+    connection.keep(
+        tiktok_cursor=connection.tiktok_until, tiktok_until=None, tiktok_page="", tiktok_pulled_at=now
+    )
+    return False
+
+
+def store_orders(connection: Connection, sources: Iterable[Source]) -> None:
+    """Know every order, and wake those that changed since we last looked."""
+    wanted = {source.id: source for source in sources if ours_to_know(connection, source)}
+    known = Order.objects.filter(connection=connection, tiktok_id__in=wanted)
+    seen = dict(known.values_list("tiktok_id", "tiktok_updated_at"))
+    now = timezone.now()
+    Order.objects.bulk_create(
+        [
+            Order(
+                connection=connection,
+                shop_id=connection.shop_id,
+                tiktok_id=source.id,
+                placed_at=source.create_time,
+                tiktok_status=source.status,
+                live=is_live(source),
+                due_at=now,
+            )
+            for source in wanted.values()
+            if source.id not in seen
+        ],
+        ignore_conflicts=True,
+    )
+    changed = [id for id, at in seen.items() if newer(wanted[id].update_time, at)]
+    Order.objects.filter(connection=connection, tiktok_id__in=changed).update(due_at=now)
+
+
+def ours_to_know(connection: Connection, source: Source) -> bool:
+    """Orders placed before the start are listed only while they are open."""
+    older = source.create_time is not None and source.create_time < connection.started_at
+    return bool(source.id) and (not older or source.status in OPEN)
+
+
+def is_live(source: Source) -> bool:
+    """Paid within the last hours: today's work. The rest is back-fill and waits behind it."""
+    paid = source.paid_time or source.create_time
+    return paid is not None and timezone.now() - paid < timedelta(hours=3)
+
+
+def newer(now: datetime | None, before: datetime | None) -> bool:
+    return before is None or (now is not None and now > before)
+
+
+# ---- Shopify -------------------------------------------------------------------------------------
+
+
+def pull_shopify(connection: Connection) -> bool:
+    """Read one page of our orders in Shopify; whether another follows."""
+    if connection.shopify_until is None:
+        if recent(connection.shopify_pulled_at):
+            return False
+        connection.keep(shopify_until=timezone.now(), shopify_page="")
+    since = (connection.shopify_cursor or connection.started_at) - settings.PULL_OVERLAP
+    page = shopify_for(connection.shop, live=False).search_orders_updated(
+        mapping.SHOP_TAG, since, connection.shopify_page
+    )
+    for state in page.orders:
+        store_shopify_order(connection, state)
+    if page.has_next:
+        connection.keep(shopify_page=page.end_cursor)
+        return True
+    now = timezone.now()
+    connection.keep(
+        shopify_cursor=connection.shopify_until, shopify_until=None, shopify_page="", shopify_pulled_at=now
+    )
+    return False
+
+
+def store_shopify_order(connection: Connection, state: OrderState) -> None:
+    """Ring for each fulfillment that our parcels do not show, and wake an order that a merchant ended."""
+    order = Order.objects.filter(shop_id=connection.shop_id, order_gid=state.id, state__in=IN_SHOPIFY).first()
+    if order is None:
+        return
+    if (state.cancelled or state.financial_status == "REFUNDED") and not order.shopify_state:
+        order.wake(order_touched=True)
+    for fulfillment in state.fulfillments:
+        if not shown(fulfillment):
+            facts = fulfillment_facts(fulfillment, state.id)
+            InboxEvent.ring(
+                "shopify", "fulfillments/update", connection.shop_id, facts, fulfillment.updated_at
+            )
+
+
+def shown(fulfillment: Fulfillment) -> bool:
+    """Whether our parcels already say what this fulfillment says."""
+    parcels = Parcel.objects.filter(fulfillment_gid=fulfillment.id)
+    numbers = {tracking.number for tracking in fulfillment.tracking if tracking.number}
+    return (
+        bool(numbers)
+        and fulfillment.status == "SUCCESS"
+        and parcels.filter(number__in=numbers).count() == len(numbers)
+    )
+
+
+def fulfillment_facts(fulfillment: Fulfillment, order_gid: str) -> dict[str, Any]:
+    return {"id": fulfillment.id, "order_id": order_gid, "status": fulfillment.status}
+
+
+def recent(at: datetime | None) -> bool:
+    """Pulled in this round already: the other pull's pages are being read."""
+    return at is not None and timezone.now() - at < settings.PULL_EVERY / 2

@@ -1,0 +1,124 @@
+"""What machines ask: is the process up, may it take traffic, how is the whole. The last two answers need a token."""
+
+import hmac
+from typing import Any
+
+import django_rq
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Count, Max, Min
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from connector.models import Connection, Heartbeat, InboxEvent, Order, Parcel
+from connector.work import Work
+
+ROWS: dict[str, type[Work]] = {
+    "events": InboxEvent,
+    "parcels": Parcel,
+    "orders": Order,
+    "connections": Connection,
+}
+migrated = False  # once true it stays true for this process
+
+
+def healthz(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok", content_type="text/plain")
+
+
+def readyz(request: HttpRequest) -> HttpResponse:
+    """The database answers and has all migrations. Nothing else: a late clock must never take web hosts out."""
+    global migrated  # noqa: PLW0603  (a cache of one fact per process)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        migrated = migrated or all_migrated()
+    except DatabaseError:
+        return HttpResponse("the database does not answer", status=503, content_type="text/plain")
+    if not migrated:
+        return HttpResponse(
+            "migrations are missing: run manage.py migrate", status=503, content_type="text/plain"
+        )
+    return HttpResponse("ok", content_type="text/plain")
+
+
+def statusz(request: HttpRequest) -> HttpResponse:
+    if not allowed(request):
+        return HttpResponse(status=404)
+    return JsonResponse(status())
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    if not allowed(request):
+        return HttpResponse(status=404)
+    registry = CollectorRegistry()
+    now = status()
+    gauge(registry, "valkey_up", "1 when Valkey answers", float(now["valkey"] == "ok"))
+    gauge(registry, "clock_age_seconds", "Since the clock's last beat", now["clock_age_seconds"])
+    gauge(
+        registry,
+        "pull_age_seconds",
+        "Since the oldest active connection's last pull",
+        now["pull_age_seconds"],
+    )
+    gauge(registry, "connections_paused", "Connections that wait for a person", now["connections_paused"])
+    gauge(registry, "orders_asking", "Orders that wait for a person", now["orders_asking"])
+    for kind, row in now["due"].items():
+        gauge(registry, f"due_{kind}", f"Rows of {kind} that are due", row["count"])
+        gauge(
+            registry,
+            f"due_{kind}_oldest_seconds",
+            f"How late the oldest due row of {kind} is",
+            row["oldest_seconds"],
+        )
+    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def status() -> dict[str, Any]:
+    """Plain figures, the same for /statusz and /metrics. Ages in seconds, -1 where there is none yet."""
+    beat = Heartbeat.objects.filter(name="clock").aggregate(at=Max("at"))["at"]
+    active = Connection.objects.filter(active=True)
+    pulled = active.filter(paused_reason="").aggregate(at=Min("tiktok_pulled_at"))["at"]
+    return {
+        "valkey": valkey(),
+        "clock_age_seconds": age(beat),
+        "pull_age_seconds": age(pulled),
+        "connections": active.count(),
+        "connections_paused": active.exclude(paused_reason="").count(),
+        "orders_asking": Order.objects.exclude(reason="").count(),
+        "due": {kind: due(model) for kind, model in ROWS.items()},
+    }
+
+
+def due(model: type[Work]) -> dict[str, float]:
+    found = model.due().aggregate(count=Count("id"), oldest=Min("due_at"))
+    return {"count": found["count"], "oldest_seconds": max(0, age(found["oldest"]))}
+
+
+def valkey() -> str:
+    try:
+        django_rq.get_connection("default").ping()
+    except redis.RedisError as error:
+        return type(error).__name__
+    return "ok"
+
+
+def all_migrated() -> bool:
+    executor = MigrationExecutor(connection)
+    return not executor.migration_plan(executor.loader.graph.leaf_nodes())
+
+
+def allowed(request: HttpRequest) -> bool:
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return bool(settings.STATUS_TOKEN) and hmac.compare_digest(given.encode(), settings.STATUS_TOKEN.encode())
+
+
+def age(at: Any) -> float:
+    return -1.0 if at is None else (timezone.now() - at).total_seconds()
+
+
+def gauge(registry: CollectorRegistry, name: str, text: str, value: float) -> None:
+    Gauge(f"connector_{name}", text, registry=registry).set(value)

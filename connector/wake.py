@@ -1,0 +1,72 @@
+"""Waking a shop: at most one drain is queued per shop. Valkey may be slow or away; the sweep finds what is due."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable
+
+import django_rq
+import redis
+
+log = logging.getLogger(__name__)
+
+FLAG = "connector:awake:{}"
+FLAG_SECONDS = 30  # a job lost with its queue must not keep its shop asleep for longer
+BURST_SECONDS = 0.05  # webhooks come in bursts: one wake answers them all
+
+
+def shop(shop_id: int) -> None:
+    """Queue a drain of the shop, unless one is queued and has not begun."""
+    try:
+        queue = django_rq.get_queue("default")
+        if queue.connection.set(FLAG.format(shop_id), 1, nx=True, ex=FLAG_SECONDS):
+            queue.enqueue("connector.jobs.drain", shop_id, result_ttl=0, failure_ttl=3600)
+    except redis.RedisError as error:
+        log.warning(
+            "wake not sent; the sweep will find the work",
+            extra={"shop": shop_id, "error": type(error).__name__},
+        )
+
+
+def lower(shop_id: int) -> None:
+    """A drain lowers the flag before it looks, so that whatever comes later queues the next one."""
+    try:
+        django_rq.get_queue("default").connection.delete(FLAG.format(shop_id))
+    except redis.RedisError as error:
+        log.warning(
+            "flag not lowered; it lapses by itself", extra={"shop": shop_id, "error": type(error).__name__}
+        )
+
+
+class Bell:
+    """Wakes shops from a thread of its own: a request rings and never waits for Valkey."""
+
+    def __init__(self) -> None:
+        self._waiting: set[int] = set()
+        self._rung = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def ring(self, shop_id: int) -> None:
+        with self._lock:
+            self._waiting.add(shop_id)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
+                self._thread.start()
+        self._rung.set()
+
+    def _run(self) -> None:
+        while True:
+            self._rung.wait()
+            self._rung.clear()
+            for shop_id in self._take():
+                shop(shop_id)
+            time.sleep(BURST_SECONDS)
+
+    def _take(self) -> Iterable[int]:
+        with self._lock:
+            waiting, self._waiting = self._waiting, set()
+        return waiting
+
+
+bell = Bell()

@@ -1,0 +1,183 @@
+"""Rows of work: taken by one statement, given back by a guarded UPDATE. `run` alone decides about retries.
+
+`due_at` says when a row next wants attention (None: not before something wakes it). `leased_until` says that a worker
+has it. A wake-up never takes a row from its worker and is never lost: it wins over the worker's own `due_at`.
+"""
+
+import logging
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Self, TypeVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Case, DateTimeField, F, Q, Value, When
+from django.utils import timezone
+
+import shopify_app.errors
+import tiktok.errors
+
+log = logging.getLogger(__name__)
+
+UNAVAILABLE = (tiktok.errors.Unavailable, shopify_app.errors.Unavailable)
+BUSY = (tiktok.errors.Busy, shopify_app.errors.Busy)
+ACCESS_LOST = (tiktok.errors.AccessLost, shopify_app.errors.AccessLost)
+REJECTED = (tiktok.errors.Rejected, shopify_app.errors.Rejected)
+
+MAX_BUGS = 8  # after so many tries a bug of ours is a person's turn, not the machine's
+
+CLAIM = """
+UPDATE {table} SET leased_until = %(until)s, attempts = attempts + 1
+WHERE id IN (
+    SELECT id FROM {table}
+    WHERE shop_id = %(shop)s AND due_at <= %(now)s AND (leased_until IS NULL OR leased_until < %(now)s)
+    ORDER BY live DESC, due_at LIMIT %(n)s FOR UPDATE SKIP LOCKED
+) RETURNING *
+"""
+
+
+class Overtaken(Exception):
+    """Our lease ran out and another worker took the row: stop quietly."""
+
+
+class Later(Exception):
+    """Not yet: the step gives its row back with a `due_at`. A thread never sleeps."""
+
+    def __init__(self, due_at: datetime, **facts: Any) -> None:
+        super().__init__()
+        self.due_at = due_at
+        self.facts = facts
+
+
+class Work(models.Model):
+    shop = models.ForeignKey("shopify_app.Shop", on_delete=models.CASCADE, null=True, related_name="+")
+    due_at = models.DateTimeField(null=True)
+    leased_until = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+    failing_since = models.DateTimeField(null=True)
+    last_error = models.TextField(default="", blank=True)
+    live = models.BooleanField(default=True)  # False: back-fill, which waits behind today's orders
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def claim(cls, shop_id: int, n: int) -> list[Self]:
+        """Take up to n due rows of a shop."""
+        now = timezone.now()
+        sql = CLAIM.format(table=cls._meta.db_table)
+        return list(
+            cls._base_manager.raw(
+                sql, {"shop": shop_id, "now": now, "until": now + settings.WORK_LEASE, "n": n}
+            )
+        )
+
+    @classmethod
+    def due(cls) -> models.QuerySet[Self]:
+        now = timezone.now()
+        return cls._base_manager.filter(due_at__lte=now).filter(
+            Q(leased_until=None) | Q(leased_until__lt=now)
+        )
+
+    @property
+    def ref(self) -> str:
+        return f"{self._meta.model_name}:{self.pk}"
+
+    def wake(self, **facts: Any) -> None:
+        """Make the row due now. Its worker, if it has one, keeps it; the wake-up outlives the worker's release."""
+        type(self)._base_manager.filter(pk=self.pk).update(due_at=timezone.now(), **facts)
+
+    def keep(self, **facts: Any) -> None:
+        """Store what an effect needs or gave, and renew the lease, in one guarded UPDATE."""
+        until = timezone.now() + settings.WORK_LEASE
+        self._guarded(leased_until=until, **facts)
+        self.leased_until = until
+        self._remember(facts)
+
+    def release(self, due_at: datetime | None, **facts: Any) -> None:
+        """Hand the row back. A wake-up that came meanwhile wins over our due_at."""
+        unchanged = When(due_at=self.due_at, then=Value(due_at, DateTimeField()))
+        self._guarded(leased_until=None, due_at=Case(unchanged, default=F("due_at")), **facts)
+        self.leased_until, self.due_at = None, due_at
+        self._remember(facts)
+
+    def succeed(self, due_at: datetime | None, **facts: Any) -> None:
+        self.release(due_at, attempts=0, failing_since=None, last_error="", **facts)
+
+    # What a kind of row does when a person is needed; each kind knows the words.
+
+    def park(self, reason: str, **facts: Any) -> None:
+        raise NotImplementedError
+
+    def rejected(self, error: Exception) -> None:
+        raise NotImplementedError
+
+    def access_lost(self, error: Exception) -> None:
+        raise NotImplementedError
+
+    def _guarded(self, **facts: Any) -> None:
+        if not type(self)._base_manager.filter(pk=self.pk, leased_until=self.leased_until).update(**facts):
+            raise Overtaken(self.ref)
+
+    def _remember(self, facts: dict[str, Any]) -> None:
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+
+Row = TypeVar("Row", bound=Work)
+
+
+def run(row: Row, step: Callable[[Row], None]) -> None:
+    """Do one step of a row. The one place that decides about retries; no exception leaves it."""
+    try:
+        attempt(row, step)
+    except Overtaken:
+        log.info("overtaken", extra={"row": row.ref})
+    except Exception:
+        log.exception("row could not be handed back; its lease will lapse", extra={"row": row.ref})
+
+
+def attempt(row: Row, step: Callable[[Row], None]) -> None:
+    try:
+        step(row)
+        if row.leased_until is not None:
+            raise RuntimeError(f"{row.ref}: its step ended without handing it back")
+    except Overtaken:
+        raise
+    except Later as later:
+        row.release(later.due_at, attempts=0, failing_since=None, **later.facts)
+    except BUSY as error:  # the budget's turn to be waited for, not a failure of the row
+        row.release(after(error.retry_after or 1), attempts=max(0, row.attempts - 1))
+    except UNAVAILABLE as error:
+        retry(row, error.public, error.retry_after)
+    except ACCESS_LOST as error:
+        row.access_lost(error)
+    except REJECTED as error:
+        row.rejected(error)
+    except Exception:
+        log.exception("step failed", extra={"row": row.ref})
+        if row.attempts >= MAX_BUGS:
+            row.park("unexpected")
+        else:
+            retry(row, "unexpected", None)
+
+
+def retry(row: Work, words: str, retry_after: float | None) -> None:
+    """Later: exponentially, up to BACKOFF_MAX; after PARK_AFTER of nothing but failure it is a person's turn."""
+    since = row.failing_since or timezone.now()
+    if timezone.now() - since >= settings.PARK_AFTER:
+        return row.park("unavailable_too_long", last_error=words)
+    wait = max(backoff(row.attempts), timedelta(seconds=retry_after or 0))
+    row.release(timezone.now() + wait, last_error=words, failing_since=since)
+    return None
+
+
+def backoff(attempts: int) -> timedelta:
+    """Full jitter on the upper half, so that rows that failed together do not come back together."""
+    longest = min(settings.BACKOFF_BASE * 2 ** min(max(attempts - 1, 0), 20), settings.BACKOFF_MAX)
+    return longest * random.uniform(0.5, 1)  # noqa: S311  (spreads load; no secret)
+
+
+def after(seconds: float) -> datetime:
+    return timezone.now() + timedelta(seconds=seconds)
