@@ -163,16 +163,12 @@ class Shop(models.Model):
             if old_is_dead or not self._lives():
                 self._give_up_claim()
                 raise  # else the claim stays: the next try comes after it lapsed
-        except AccessLost as error:
+        except Exception as error:
             self._give_up_claim()
-            if not error.retry_daily:
-                Shop.objects.filter(pk=self.pk, refresh_token=self.refresh_token).update(
-                    paused_reason=oauth.REOPEN
-                )
+            if isinstance(error, AccessLost) and not error.retry_daily:
+                self._pause(oauth.REOPEN)
             raise
-        except Exception:
-            self._give_up_claim()
-            raise
+        self._require_grant()  # an uninstallation may have come meanwhile
         return _decrypt(self.access_token)
 
     def _new_pair(self, http: requests.Session) -> oauth.Grant:
@@ -205,11 +201,16 @@ class Shop(models.Model):
         """Become the one that refreshes, for 30 seconds."""
         now = timezone.now()
         free = models.Q(refreshing_until=None) | models.Q(refreshing_until__lt=now)
-        mine = Shop.objects.filter(free, pk=self.pk, refresh_token=self.refresh_token)
-        return bool(mine.update(refreshing_until=now + CLAIM))
+        same = Shop.objects.filter(free, pk=self.pk, refresh_token=self.refresh_token)
+        self.refreshing_until = now + CLAIM
+        return bool(same.update(refreshing_until=self.refreshing_until))
 
     def _give_up_claim(self) -> None:
-        Shop.objects.filter(pk=self.pk).update(refreshing_until=None)
+        Shop.objects.filter(pk=self.pk, refreshing_until=self.refreshing_until).update(refreshing_until=None)
+
+    def _pause(self, reason: str) -> None:
+        """Say why nothing works, unless another grant came meanwhile."""
+        Shop.objects.filter(pk=self.pk, refresh_token=self.refresh_token).update(paused_reason=reason)
 
     def _wait_for_other(self, refused: str = "") -> str:
         for _ in range(WAIT_STEPS):

@@ -36,10 +36,11 @@ def make_shop(**fields: Any) -> Shop:
         "refresh_expires_at": now + timedelta(days=90),
         "installed_at": now - timedelta(days=1),
     }
-    sealed = {
-        name: settings.TOKEN_CIPHER.encrypt(t.encode()).decode() if t else "" for name, t in tokens.items()
-    }
-    return Shop.objects.create(**(facts | sealed | fields))
+    return Shop.objects.create(**(facts | {name: sealed(token) for name, token in tokens.items()} | fields))
+
+
+def sealed(token: str) -> str:
+    return settings.TOKEN_CIPHER.encrypt(token.encode()).decode() if token else ""
 
 
 def opened(stored: str) -> str:
@@ -48,7 +49,7 @@ def opened(stored: str) -> str:
 
 @dataclass
 class Answer:
-    """One answer. `drop` closes the connection instead, `truncated` sends half a body, `delay` waits first."""
+    """One answer. `drop` closes the connection instead, `truncated` sends half of it, `delay` waits first."""
 
     body: Any = None
     status: int = 200
@@ -66,7 +67,7 @@ class Request:
 
 
 class ScriptedShopify:
-    """Answers from a list, in order; a callable in it makes the answer from the request. Keeps every request."""
+    """Answers from a list, in order; a callable makes its answer from the request. Keeps every request."""
 
     def __init__(self) -> None:
         self.script: list[Answer | Callable[[Request], Answer]] = []
