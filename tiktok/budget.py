@@ -88,14 +88,14 @@ class Limiter:
     """The buckets in Valkey, with this process's own ones behind them for when Valkey is slow or gone."""
 
     def __init__(self, valkey_url: str, processes: int) -> None:
-        valkey = redis.Redis.from_url(
+        self.valkey = redis.Redis.from_url(
             valkey_url,
             socket_timeout=VALKEY_SECONDS,
             socket_connect_timeout=VALKEY_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
-        self.script_take = valkey.register_script(TAKE)
-        self.script_shrink = valkey.register_script(SHRINK)
+        self.script_take = self.valkey.register_script(TAKE)
+        self.script_shrink = self.valkey.register_script(SHRINK)
         self.own = OwnBuckets(processes)
         self.rest_until = 0.0
 

@@ -102,8 +102,8 @@ class Seller(models.Model):
         """A token that TikTok takes now. `refused` is one that it has just not taken.
 
         One process refreshes, 24 hours early; the others go on with the old token while it lives, else wait
-        up to 5 s for the new one. Raises AccessLost when the grant is gone, Unavailable when no token is to be
-        had now.
+        up to 5 s for the new one. Raises AccessLost when the grant is gone, Unavailable when there is no
+        token now.
         """
         if self.usable(refused) and not self.due_for_refresh:
             return self.token
@@ -136,11 +136,11 @@ class Seller(models.Model):
         return timezone.now() < self.access_expires_at and self.token != refused
 
     def claim_refresh(self) -> bool:
-        """Become the one who refreshes: nobody else's lease is alive, and the pair is still the one we hold."""
+        """Become the one who refreshes: no other's lease is alive, and the pair is still the one we hold."""
         now = timezone.now()
         free = Q(refreshing_until=None) | Q(refreshing_until__lt=now)
-        until = now + REFRESH_LEASE
-        return bool(self.same_pair().filter(free).update(refreshing_until=until))
+        self.refreshing_until = now + REFRESH_LEASE
+        return bool(self.same_pair().filter(free).update(refreshing_until=self.refreshing_until))
 
     def refresh(self, http: requests.Session | None, refused: str) -> str:
         """Call TikTok without a transaction, and store the pair only over the one it came from."""
@@ -150,7 +150,7 @@ class Seller(models.Model):
             log.warning("tiktok token refresh failed", extra={"seller": self.pk, "reason": error.public})
             if self.usable(refused):
                 return self.token  # the lease stays: nobody tries again before it ends
-            self.same_pair().update(refreshing_until=None)
+            self.same_pair().filter(refreshing_until=self.refreshing_until).update(refreshing_until=None)
             if isinstance(error, Rejected):
                 raise AccessLost(error.message, code=error.code, request_id=error.request_id) from None
             raise
