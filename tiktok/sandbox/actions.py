@@ -1,7 +1,6 @@
 """What buyers, sellers, carriers and TikTok itself do. Each is a method here and POST /_sandbox/<name>."""
 
 import heapq
-import random
 import secrets
 import threading
 import urllib.parse
@@ -66,82 +65,78 @@ class Actions:
     # Access
 
     def consent(
-        self,
-        seller: Seller | str | None = None,
-        *,
-        state: str | None = "",
-        app: str = "US",
-        deny: bool = False,
+        self, seller: Seller | str = "", *, state: str | None = None, app: str = "", deny: bool = False
     ) -> str:
-        """The seller presses Approve (or Refuse): the redirect back to the app. `state=None` leaves it out, as
-        TikTok's own App Store does."""
+        """The seller presses Approve (or Refuse): the redirect back to the app. An install that starts in TikTok's
+        own App Store has no state."""
         with self.lock:
             owner = self._seller(seller, app)
             query: dict[str, str] = {"code": "null", "error": "auth_denied"}
             if not deny:
-                code = f"{'TTP' if app == 'US' else 'ROW'}_{secrets.token_urlsafe(24)}"
+                code = f"{'TTP' if owner.app == 'US' else 'ROW'}_{secrets.token_urlsafe(24)}"
                 expires = self.clock.time() + self.settings.code_seconds
-                self.world.codes[code] = Code(app, owner.open_id, expires)
+                self.world.codes[code] = Code(owner.app, owner.open_id, expires)
                 query = {"code": code}
             if state is not None:
                 query["state"] = state
-            url = self.apps[app].redirect_url
+            url = self.apps[owner.app].redirect_url
             return f"{url}{'&' if '?' in url else '?'}{urllib.parse.urlencode(query)}"
 
-    def grant(self, seller: Seller | str | None = None, *, app: str = "US") -> Json:
+    def grant(self, seller: Seller | str = "", *, app: str = "") -> Json:
         """Consent and token exchange in one step: the token data, and the shops with their ciphers."""
         with self.lock:
             owner = self._seller(seller, app)
-            grant = self.new_grant(app, owner)
-            return self.token_data(grant, next(reversed(grant.access))) | {"shops": self.shops_json(grant)}
+            grant = self.new_grant(owner)
+            return self.token_data(grant, grant.newest) | {"shops": self.shops_json(grant)}
 
-    def deauthorize(self, shop_id: str = "", *, app: str = "US") -> None:
-        """The seller removes the app: its tokens are dead and webhook 6 tells."""
+    def deauthorize(self, seller: Seller | str = "") -> None:
+        """The seller removes the app: webhook 6 tells, its tokens are dead."""
         with self.lock:
-            grant = self._grant(shop_id, app)
-            for shop in self._seller_by_open_id(grant.open_id).shops:
-                self.ring(
-                    shop.id, "SELLER_DEAUTHORIZATION", {"message": "The seller removed the authorization"}
-                )
-            grant.revoked = True
+            owner = self._seller(seller)
+            for shop in owner.shops:
+                data = {"message": "The seller removed the authorization"}
+                self.ring(shop.id, "SELLER_DEAUTHORIZATION", data)
+            self._grant(owner).revoked = True
 
-    def expire_tokens(self, shop_id: str = "", *, app: str = "US", refresh: bool = False) -> None:
+    def expire_tokens(self, seller: Seller | str = "", *, refresh: bool = False) -> None:
         """Access tokens end now; with `refresh` the whole grant does."""
         with self.lock:
-            grant = self._grant(shop_id, app)
+            grant = self._grant(self._seller(seller))
             now = self.clock.seconds()
             grant.access = dict.fromkeys(grant.access, now - 1)
             if refresh:
                 grant.refresh_expires = now - 1
 
-    def take_scope(self, scope: str, shop_id: str = "", *, app: str = "US") -> None:
+    def take_scope(self, scope: str, seller: Seller | str = "") -> None:
         """The grant no longer holds a scope (a name of SCOPES or its word)."""
         with self.lock:
-            grant = self._grant(shop_id, app)
+            grant = self._grant(self._seller(seller))
             grant.scopes = [held for held in grant.scopes if held != SCOPES.get(scope, scope)]
 
-    def authorization_expiring(self, shop_id: str = "", *, app: str = "US", in_days: int = 29) -> None:
+    def authorization_expiring(self, seller: Seller | str = "", *, in_days: int = 29) -> None:
         """The daily reminder of the last 30 days."""
         with self.lock:
-            grant = self._grant(shop_id, app)
+            owner = self._seller(seller)
+            grant = self._grant(owner)
             grant.refresh_expires = self.clock.seconds() + in_days * 86_400
-            data = {
-                "message": "The authorization will expire soon",
-                "expiration_time": str(grant.refresh_expires),
-            }
-            for shop in self._seller_by_open_id(grant.open_id).shops:
+            message = "The authorization will expire soon"
+            data = {"message": message, "expiration_time": str(grant.refresh_expires)}
+            for shop in owner.shops:
                 self.ring(shop.id, "UPCOMING_AUTHORIZATION_EXPIRATION", data)
 
-    def new_grant(self, app: str, seller: Seller) -> Grant:
-        """A consent's tokens and ciphers; those of an earlier consent stop working for shop calls."""
-        self.world.grants.pop((app, seller.open_id), None)
+    def new_grant(self, seller: Seller) -> Grant:
+        """A consent's tokens and ciphers. Earlier ciphers are void; earlier tokens live on as after a refresh."""
+        former = self.world.grants.get((seller.app, seller.open_id))
         grant = Grant(
-            app=app,
+            app=seller.app,
             open_id=seller.open_id,
             scopes=list(SCOPES.values()),
-            ciphers={f"{app}_{secrets.token_urlsafe(18)}": shop.id for shop in seller.shops},
+            ciphers={f"{seller.app}_{secrets.token_urlsafe(18)}": shop.id for shop in seller.shops},
         )
-        self.world.grants[app, seller.open_id] = grant
+        if former and not former.revoked:
+            grant.access = dict(former.access)
+            grant.former_refresh = former.refresh
+        self.world.grants[seller.app, seller.open_id] = grant
         self.issue(grant)
         return grant
 
@@ -221,13 +216,14 @@ class Actions:
     ) -> str:
         """A buyer orders; the order's id.
 
-        `lines`: (seller SKU, units, list price, seller discount, platform discount), all per unit, the last three
-        optional; or a dict with these names (`sku`, `quantity`, `price`, …) and `is_gift`, `gift_value`, `tax`,
-        `bundle=[(SKU, count), …]`, `seller_sku` (what the order shows instead). `shipping_fee` is before its discounts.
+        `lines`: (seller SKU, units, list price, seller discount, platform discount), amounts per unit, the last
+        three optional; or a dict with `sku`, `quantity`, `price`, `seller_discount`, `platform_discount`,
+        `is_gift`, `gift_value`, `tax`, `bundle=[(SKU, count), …]`, `seller_sku` (what the order shows instead).
+        `shipping_fee` is before its discounts.
         `tax` is the product tax of the whole order (default: the buyer's rate in the US, nothing elsewhere).
-        `fees` are documented amounts beyond the sum of total_amount; `payment` replaces amounts as shown (a lie).
-        `paid=False` waits for pay(); `hold=False` never holds; `release_in` seconds make a PRE_ORDER; `age` seconds
-        ago it was placed.
+        `fees` are documented amounts beyond the sum of total_amount; `payment` replaces shown amounts (a lie).
+        `paid=False` waits for pay(); `hold=False` never holds; `release_in` seconds make a PRE_ORDER; it was
+        placed `age` seconds ago.
         """
         with self.lock:
             shop = self.world.shop(shop_id) if shop_id else self.world.sellers[0].shops[0]
@@ -314,7 +310,7 @@ class Actions:
             return record.id
 
     def buyer_requests_cancel(self, order_id: str, answer_seconds: float | None = None) -> str:
-        """The buyer asks; in the hold TikTok grants at once, afterwards the seller decides (silence grants)."""
+        """The buyer asks: granted at once in the hold, afterwards the seller decides (silence grants)."""
         with self.lock:
             order = self.world.orders[order_id]
             if order.status in BEFORE_RELEASE:
@@ -343,8 +339,8 @@ class Actions:
             if record is None or (cancel_id and record.id != cancel_id):
                 return
             if approve:
-                self._close_request(order, record, "SUCCESS")
-                self._close_request(order, record, "COMPLETE")
+                for status in ("SUCCESS", "COMPLETE"):
+                    self._close_request(order, record, status)
                 self._cancel(
                     order, [line for line in order.live_lines if not line.shipped], record, ring=False
                 )
@@ -437,7 +433,7 @@ class Actions:
     # Shipping
 
     def ship_outside(self, order_id: str, provider: str = "USPS", number: str = "", lines: int = 0) -> str:
-        """Somebody ships in Seller Center or another tool; the package's id. `lines` ships only so many units."""
+        """Somebody ships in Seller Center or another tool; the package's id. `lines` limits the units."""
         with self.lock:
             order = self.world.orders[order_id]
             known = carriers.provider_named(self.world.shop(order.shop_id).market, provider)
@@ -446,7 +442,7 @@ class Actions:
             return self.ship(order, wanted, "ship_outside")[0].id
 
     def ship(self, order: Order, wanted: Wanted, what: str = "ship") -> tuple[Package, list[str], str]:
-        """Ship as the API does: package, line ids and warning; Refused with TikTok's code. Both go to the ledger."""
+        """Ship as the API does: package, line ids, warning; or Refused. Both go to the ledger."""
         facts: Json = {
             "order_id": order.id,
             "shop_id": order.shop_id,
@@ -578,22 +574,22 @@ class Actions:
             hook = self.world.hooks.get((app.name, shop_id, topic))
             self.webhooks.post(app, hook.address if hook else app.hook_url, topic, shop_id, data)
 
-    def _seller(self, seller: Seller | str | None, app: str) -> Seller:
+    def _seller(self, seller: Seller | str, app: str = "") -> Seller:
         """By object, open id, seller name, shop id or shop name; else the first of the app's region."""
         if isinstance(seller, Seller):
             return seller
         for known in self.world.sellers:
             names = {known.open_id, known.name}
             names |= {name for shop in known.shops for name in (shop.id, shop.name)}
-            if seller in names or (not seller and known.app == app):
+            if seller in names or (not seller and known.app == (app or "US")):
                 return known
         raise KeyError(seller)
 
     def _seller_by_open_id(self, open_id: str) -> Seller:
         return next(seller for seller in self.world.sellers if seller.open_id == open_id)
 
-    def _grant(self, shop_id: str, app: str) -> Grant:
-        return self.world.grants[app, self._seller(shop_id or None, app).open_id]
+    def _grant(self, seller: Seller) -> Grant:
+        return self.world.grants[seller.app, seller.open_id]
 
     def _buyer(self, shop: Shop, values: Json | None, same_as: str) -> Buyer:
         if same_as:
@@ -630,13 +626,13 @@ class Actions:
 
     def _sku(self, shop: Shop, facts: Json) -> Sku:
         """The listed SKU, or one listed on the spot."""
-        code = facts["sku"]
+        code = str(facts["sku"])
         if code not in shop.skus:
             shop.skus[code] = listed(
                 shop.id, code, f"Product {code}", "Default", money(facts.get("price") or 10)
             )
         sku = shop.skus[code]
-        shown = facts.get("seller_sku", code)
+        shown = str(facts.get("seller_sku", code))
         if shown == code:
             return sku
         return Sku(sku.sku_id, sku.product_id, shown, sku.product_name, sku.sku_name, sku.price)
@@ -750,6 +746,8 @@ class Actions:
             self._cancellation_bell(record)
 
     def _pending(self, order_id: str) -> Cancellation | None:
+        if not self.world.orders[order_id].cancel_requested:
+            return None
         return next(
             (
                 record
@@ -845,7 +843,3 @@ def _spread(lines: list[Line], total: Decimal) -> None:
     for line in lines:
         line.tax = share
     lines[-1].tax = total - share * (len(lines) - 1)
-
-
-def seeded(seed: int) -> random.Random:
-    return random.Random(seed)

@@ -1,16 +1,20 @@
-"""Invented buyers: identities that appear nowhere else, so that a leak can be searched for, and TikTok's masking."""
+"""Invented buyers, odd enough that a leak can be searched for, and TikTok's masking of them."""
 
 import random
 from dataclasses import dataclass, fields
 from typing import Any
 
+# fmt: off
 SYLLABLES = (
-    "bran quil thor wex zan mor fel gri hol ked lund mer nash orr pel rud sark tov ulm vex wyl yar dru esk fon gam"
-).split()
+    "bran", "quil", "thor", "wex", "zan", "mor", "fel", "gri", "hol", "ked", "lund", "mer", "nash",
+    "orr", "pel", "rud", "sark", "tov", "ulm", "vex", "wyl", "yar", "dru", "esk", "fon", "gam",
+)
 FIRST_NAMES = (
-    "Avery Bodhi Celia Dario Elspeth Farid Greta Hollis Imani Jonas Keiko Lorcan Mabel Nadia Osric Petra Quentin Rhea"
-    " Soren Tamsin Ulric Vesna Wanda Xavier Yusuf Zelda"
-).split()
+    "Avery", "Bodhi", "Celia", "Dario", "Elspeth", "Farid", "Greta", "Hollis", "Imani", "Jonas",
+    "Keiko", "Lorcan", "Mabel", "Nadia", "Osric", "Petra", "Quentin", "Rhea", "Soren", "Tamsin",
+    "Ulric", "Vesna", "Wanda", "Xavier", "Yusuf", "Zelda",
+)
+# fmt: on
 STREET_KINDS = ("Street", "Avenue", "Lane", "Road", "Terrace", "Court")
 US_PLACES = (
     # city, county, state, code, start of the postal code, tax rate

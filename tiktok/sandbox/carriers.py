@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Partner carriers that hand parcels to USPS print USPS numbers: the company is trusted (TikTok contract 10.2).
+# Partners that hand parcels to USPS print USPS numbers: the company is trusted (TikTok contract 10.2).
 USPS_PARTNERS = frozenset({"UPS", "FedEx", "DHL eCommerce", "OSM Worldwide", "Asendia US"})
-# Domestic Royal Mail numbers may carry another check digit; 21-character barcode ids exist (TikTok contract 10.3).
+# Domestic numbers may carry another check digit; 21-character ids exist (TikTok contract 10.3).
 ROYAL_MAIL_UNPROVEN = re.compile(r"^(?:[A-Z]{2}\d{9}GB|[A-Z0-9]{21})$")
 NUMBER = re.compile(r"^[A-Za-z0-9._/-]*$")
 

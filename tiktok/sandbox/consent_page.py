@@ -14,7 +14,8 @@ HTML = {"Content-Type": "text/html; charset=utf-8"}
 FRAME = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Authorize {title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>body{{font:16px/1.5 system-ui;max-width:34rem;margin:3rem auto;padding:0 1rem}}
-section{{border:1px solid #ccc;border-radius:12px;padding:1rem 1.25rem;margin:1rem 0}}h2{{margin:.2rem 0;font-size:1.1rem}}
+section{{border:1px solid #ccc;border-radius:12px;padding:1rem 1.25rem;margin:1rem 0}}
+h2{{margin:.2rem 0;font-size:1.1rem}}
 a{{display:inline-block;padding:.5rem 1rem;border-radius:8px;margin:.5rem .5rem 0 0;text-decoration:none}}
 .yes{{background:#111;color:#fff}}.no{{border:1px solid #999;color:#111}}.bare{{color:#555}}</style>
 <h1>TikTok Shop: authorize this app</h1>{body}</html>"""
@@ -33,7 +34,6 @@ def handle(sandbox: "TikTokSandbox", path: str, query: dict[str, list[str]]) -> 
         back = sandbox.consent(
             query["seller"][0],
             state=query.get("state", [None])[0],
-            app=app.name,
             deny=query.get("decision", [""])[0] != "approve",
         )
         return 302, b"", {"Location": back}
@@ -51,7 +51,7 @@ def _section(app: App, seller: Seller, state: str | None) -> str:
         f"<section><h2>{html.escape(seller.name)}</h2><ul>{shops}</ul>"
         f'<a class="yes" href="{_link(app, seller, state, "approve")}">Approve</a>'
         f'<a class="no" href="{_link(app, seller, state, "refuse")}">Refuse</a>'
-        f'<a class="bare" href="{_link(app, seller, None, "approve")}">Approve as from TikTok\'s App Store (no state)</a>'
+        f'<a class="bare" href="{_link(app, seller, None, "approve")}">Approve without state (App Store)</a>'
         "</section>"
     )
 

@@ -1,4 +1,4 @@
-"""TikTok's published contract (contract/openapi.json): which operation a request is, and how it breaks the rules."""
+"""TikTok's published contract (contract/openapi.json): which operation a request is, how it breaks the rules."""
 
 import functools
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # ships no type hints
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 Json = dict[str, Any]
@@ -126,7 +126,7 @@ def webhook_types() -> dict[str, int]:
 def validator(schema: str, strict: bool = False) -> Any:
     """A compiled validator of one named schema; `strict` closes objects and enforces documented values."""
     base = _strict(document()) if strict else document()
-    registry: Any = Registry().with_resource("contract:", Resource(base, DRAFT202012))
+    registry: Any = Registry().with_resource("contract:", DRAFT202012.create_resource(base))
     return Draft202012Validator({"$ref": f"contract:#/components/schemas/{schema}"}, registry=registry)
 
 
@@ -190,5 +190,5 @@ def _strict(node: Any) -> Any:
     if isinstance(closed.get("properties"), dict) and closed.get("type") == "object":
         closed["additionalProperties"] = False
     if "x-documented-values" in closed:
-        closed["enum"] = closed["x-documented-values"]
+        closed["enum"] = [*closed["x-documented-values"], ""]  # TikTok also writes "" for none
     return closed

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +13,17 @@ if TYPE_CHECKING:
     from tiktok.sandbox.platform import TikTokSandbox
 
 Page = tuple[int, bytes, dict[str, str]]
-ACTIONS = frozenset(
-    "consent grant deauthorize expire_tokens take_scope authorization_expiring place_order pay release cancel"
-    " cancel_lines buyer_requests_cancel decide_cancel change_address change_lines change_quantity"
-    " switch_to_tiktok_shipping switch_to_seller_shipping mask combine ship_outside carrier_scan deliver complete"
-    " new_number stream stop_stream add_seller".split()
-)
+# fmt: off
+ACTIONS = frozenset((
+    "consent", "grant", "deauthorize", "expire_tokens", "take_scope", "authorization_expiring",
+    "place_order", "place_kind", "pay", "release", "cancel", "cancel_lines", "buyer_requests_cancel",
+    "decide_cancel", "change_address", "change_lines", "change_quantity", "switch_to_tiktok_shipping",
+    "switch_to_seller_shipping", "mask", "combine", "ship_outside", "carrier_scan", "deliver",
+    "complete", "new_number", "stream", "stop_stream", "add_seller",
+))
+# fmt: on
 WEBHOOK_KNOBS = frozenset(
-    "retry_scale late_or_doubled late_seconds lose repeat shuffle_seconds hook_url".split()
+    ["retry_scale", "late_or_doubled", "late_seconds", "lose", "repeat", "shuffle_seconds", "hook_url"]
 )
 
 
@@ -42,7 +46,7 @@ def _read(sandbox: "TikTokSandbox", name: str) -> Any:
         sandbox.tick()
         if name.startswith("orders/"):
             return _order(sandbox, name.removeprefix("orders/"))
-        return {
+        views: dict[str, Callable[[], Any]] = {
             "ledger": lambda: sandbox.ledger,
             "violations": lambda: sandbox.violations,
             "state": lambda: _state(sandbox),
@@ -50,7 +54,8 @@ def _read(sandbox: "TikTokSandbox", name: str) -> Any:
             "shops": lambda: [dataclasses.asdict(seller) for seller in sandbox.world.sellers],
             "webhooks": lambda: [_without_delivery(entry) for entry in sandbox.webhooks.sent],
             "personal": lambda: sorted(sandbox.personal_values()),
-        }[name]()
+        }
+        return views[name]()
 
 
 def _perform(sandbox: "TikTokSandbox", name: str, values: dict[str, Any]) -> Any:
@@ -64,7 +69,9 @@ def _perform(sandbox: "TikTokSandbox", name: str, values: dict[str, Any]) -> Any
         kinds = values.pop("kinds", [])
         return sandbox.faults.share(values.pop("probability"), *kinds, **values)
     if name == "settings":
-        return [_set(sandbox, key, value) for key, value in values.items()]
+        for key, value in values.items():
+            _set(sandbox, key, value)
+        return None
     if name in ("webhooks/pause", "webhooks/resume", "webhooks/replay"):
         return getattr(sandbox.webhooks, name.split("/")[1])()
     if name == "webhooks/drop":

@@ -61,9 +61,9 @@ def token_get(platform: Actions, call: Call) -> Json:
     _refuse_used_code(platform, code)
     code.used = True
     seller = next(seller for seller in platform.world.sellers if seller.open_id == code.open_id)
-    grant = platform.new_grant(code.app, seller)
+    grant = platform.new_grant(seller)
     platform.record("token_granted", app=code.app, open_id=code.open_id)
-    return platform.token_data(grant, next(reversed(grant.access)))
+    return platform.token_data(grant, grant.newest)
 
 
 @serves("tokenRefresh")
@@ -133,7 +133,7 @@ def delete_webhook(platform: Actions, call: Call) -> Json:
 @serves("getOrderList", "Order Information")
 def search_orders(platform: Actions, call: Call) -> Json:
     body = call.body
-    found = [order for order in _orders(platform, call) if _wanted(order, body, platform.clock.seconds())]
+    found = [order for order in _orders(platform, call) if _wanted(order, body)]
     return _page(call, found, "orders", lambda order: _order_json(platform, order, detail=False))
 
 
@@ -199,9 +199,11 @@ def search_external_orders(platform: Actions, call: Call) -> Json:
     found = [
         {"id": order_id, "external_order": reference}
         for (order_id, name), reference in platform.world.external.items()
-        if name == call.query["platform"] and reference["id"] == call.query["external_order_id"]
+        if name == call.query["platform"]
+        and reference["id"] == call.query["external_order_id"]
+        and platform.world.orders[order_id].shop_id == call.shop_id
     ]
-    return {"orders": [row for row in found if platform.world.orders[row["id"]].shop_id == call.shop_id]}
+    return {"orders": found}
 
 
 # Fulfilment (TikTok contract 5)
@@ -290,8 +292,8 @@ def search_packages(platform: Actions, call: Call) -> Json:
         for package in platform.world.packages.values()
         if package.shop_id == call.shop_id
         and wanted in (None, _package_status(platform, package))
-        and _within(package.shipped_at, call.body, "create_time", "lt")
-        and _within(package.update_time, call.body, "update_time", "lt")
+        and _within(package.shipped_at, call.body, "create_time")
+        and _within(package.update_time, call.body, "update_time")
     ]
     return _page(call, found, "packages", lambda package: _package_brief(platform, package))
 
@@ -386,8 +388,8 @@ def search_cancellations(platform: Actions, call: Call) -> Json:
         and record.type in body.get("cancel_types", [record.type])
         and f"CANCELLATION_REQUEST_{record.status}"
         in body.get("cancel_status", [f"CANCELLATION_REQUEST_{record.status}"])
-        and _within(record.create_time, body, "create_time", "lt")
-        and _within(record.update_time, body, "update_time", "lt")
+        and _within(record.create_time, body, "create_time")
+        and _within(record.update_time, body, "update_time")
     ]
     return _page(call, found, "cancellations", lambda record: _cancellation(platform, record))
 
@@ -432,25 +434,21 @@ def _order_json(platform: Actions, order: Order, *, detail: bool) -> Json:
     return order_json(order, style=style, now=now, detail=detail)
 
 
-def _wanted(order: Order, body: Json, now: int) -> bool:
+def _wanted(order: Order, body: Json) -> bool:
+    """Every given filter must hold; the times come first, they leave out the most."""
     return (
-        body.get("order_status", order.status) == order.status
-        and body.get("shipping_type", order.shipping_type) == order.shipping_type
-        and body.get("buyer_user_id", order.buyer.user_id) == order.buyer.user_id
-        and body.get("is_buyer_request_cancel", order.cancel_requested) == order.cancel_requested
-        and order.warehouse_id in body.get("warehouse_ids", [order.warehouse_id])
-        and _within(order.create_time, body, "create_time", "lt")
-        and _within(
-            order.update_time,
-            body | {"update_time_lt": body.get("update_time_lt", now + 2)},
-            "update_time",
-            "lt",
-        )
+        _within(order.update_time, body, "update_time")
+        and _within(order.create_time, body, "create_time")
+        and body.get("order_status") in (None, order.status)
+        and body.get("shipping_type") in (None, order.shipping_type)
+        and body.get("buyer_user_id") in (None, order.buyer.user_id)
+        and body.get("is_buyer_request_cancel") in (None, order.cancel_requested)
+        and order.warehouse_id in body.get("warehouse_ids", (order.warehouse_id,))
     )
 
 
-def _within(value: int, body: Json, field: str, upper: str) -> bool:
-    end: int = body.get(f"{field}_{upper}", value + 1)
+def _within(value: int, body: Json, field: str) -> bool:
+    end: int = body.get(f"{field}_lt", value + 1)
     start: int = body.get(f"{field}_ge", value)
     return start <= value < end
 

@@ -11,12 +11,14 @@ from typing import Any, Self
 
 from tiktok.sandbox.actions import Actions
 from tiktok.sandbox.catalogue import demo_skus
+from tiktok.sandbox.orders import Order
 from tiktok.sandbox.server import Rates, Server
 from tiktok.sandbox.state import App, Clock, Faults, Json, Seller, Settings, Shop, World
-from tiktok.sandbox.stream import KINDS, SHORT_HOLD, Stream
+from tiktok.sandbox.stream import KINDS, SHORT_HOLD, Stream, place
 from tiktok.sandbox.webhooks import Webhooks
 
 TICK_SECONDS = 0.1
+STATE_VERSION = 1  # raise it when a dataclass of state.py or orders.py changes
 AUTOSAVE_SECONDS = 3.0
 SELLERS = (
     # name, region, shops
@@ -29,9 +31,10 @@ SELLERS = (
 class TikTokSandbox(Actions):
     """A strict stand-in for TikTok Shop.
 
-    Its defaults are the hard ones; `easy=True` makes webhooks neither late nor doubled and lifts the rate limit.
-    `settings`, `faults`, `webhooks`, `clock` are the knobs; `ledger` lists effects, `violations` every breach of the
-    contract. `state_path` keeps the platform's memory between runs (saved every few seconds and at the stop).
+    Its defaults are the hard ones; `easy=True` makes webhooks neither late nor doubled and lifts the rate
+    limit. `settings`, `faults`, `webhooks`, `clock` are the knobs; `ledger` lists effects, `violations` every
+    breach of the contract. `state_path` keeps the platform's memory between runs (saved every few seconds and
+    at the stop).
     """
 
     def __init__(
@@ -90,6 +93,10 @@ class TikTokSandbox(Actions):
     @property
     def violations(self) -> list[Json]:
         return self.world.violations
+
+    @property
+    def orders(self) -> dict[str, Order]:
+        return self.world.orders
 
     @property
     def sellers(self) -> list[Seller]:
@@ -163,6 +170,10 @@ class TikTokSandbox(Actions):
         self._stream = Stream(self, shop_id, every, list(KINDS) if mix is None else mix, hold_seconds)
         self._stream.start()
 
+    def place_kind(self, kind: str, shop_id: str = "", hold_seconds: float = SHORT_HOLD) -> str:
+        """One order of a kind of stream.KINDS; its id."""
+        return place(self, kind, shop_id=shop_id, hold_seconds=hold_seconds)
+
     def stop_stream(self) -> None:
         if self._stream:
             self._stream.end()
@@ -172,15 +183,18 @@ class TikTokSandbox(Actions):
         """Write the platform's memory, whole or not at all."""
         target = Path(path)
         with self.lock:
-            content = pickle.dumps({"world": self.world, "offset": self.clock.offset})
+            saved = {"version": STATE_VERSION, "world": self.world, "offset": self.clock.offset}
+            content = pickle.dumps(saved)
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_suffix(".new")
         fresh.write_bytes(content)
         fresh.replace(target)
 
     def load(self, path: str | Path) -> None:
-        """Read what dump() wrote."""
+        """Read what dump() wrote; what another version wrote is left alone."""
         saved: dict[str, Any] = pickle.loads(Path(path).read_bytes())
+        if saved["version"] != STATE_VERSION:
+            return
         with self.lock:
             self.world = saved["world"]
             self.clock.offset = saved["offset"]

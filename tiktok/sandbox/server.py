@@ -101,7 +101,8 @@ def _data(sandbox: "TikTokSandbox", request: Request, match: Match | None) -> Js
     with sandbox.lock:
         sandbox.tick()
         app = _verified_app(sandbox, request) if route.signed else next(iter(sandbox.apps.values()))
-        _limit(sandbox, app, request, route)
+        if route.signed:
+            _limit(sandbox, app, request, route)
         grant = _granted(sandbox, app, request, route) if route.signed else None
         shop_id = _shop(grant, request, route) if grant else ""
         _check_form(sandbox, request, route)
@@ -174,7 +175,7 @@ def _granted(sandbox: "TikTokSandbox", app: App, request: Request, route: Route)
     scope = SCOPE_OF[route.operation]
     if scope and scope not in grant.scopes:
         raise TurnedAway(105005, f"Access denied: the scope {scope} is missing", 401, crime=False)
-    if token == next(reversed(grant.access)):
+    if token == grant.newest:
         grant.former_refresh = ""  # the new pair has arrived and works
     return grant
 
@@ -290,8 +291,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _head(self, reply: Answer) -> None:
         self.send_response(reply.status)
-        self.send_header("Content-Type", "application/json")
-        for name, value in reply.headers.items():
+        for name, value in ({"Content-Type": "application/json"} | reply.headers).items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()

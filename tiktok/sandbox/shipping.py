@@ -34,7 +34,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A ship call of either version. `items` holds (line id, sub item id or ""); empty means the whole order."""
+    """A ship call of either version. `items`: (line id, sub item id or ""); none means the whole order."""
 
     items: list[tuple[str, str]]
     number: str

@@ -136,7 +136,10 @@ class Grant:
     former_refresh: str = ""  # works until something of the new pair was used
     refresh_expires: int = 0
     revoked: bool = False
-    previous: "Grant | None" = None
+
+    @property
+    def newest(self) -> str:
+        return next(reversed(self.access))
 
 
 @dataclass(slots=True)
@@ -219,7 +222,7 @@ class Fault:
 
 
 class Faults:
-    """Failures the test asked for, by operation (or "*"), used up one by one; and a steady share of failures."""
+    """Failures a test asked for, by operation (or "*"), used up one by one; and a steady share of them."""
 
     KINDS = frozenset(
         {"500", "503", "429", "timeout_before", "lost_reply", "slow_drip", "truncated", "500_after", "error"}
