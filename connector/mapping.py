@@ -321,7 +321,7 @@ def released_note(current: str, tiktok_id: str) -> str:
 def _held_note(tiktok_id: str) -> str:
     return (
         f"TikTok Shop order {tiktok_id} is on hold: do not ship it, the buyer can still cancel. It becomes "
-        "an order by itself when TikTok releases it. TikTok has collected the payment; Shopify charges nobody."
+        "an order by itself when TikTok releases it. TikTok has collected the payment: Shopify charges nobody."
     )
 
 
