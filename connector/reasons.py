@@ -41,13 +41,21 @@ def reason(code: str) -> Reason:
 
 
 def _readable(value: Any) -> str:
-    """A line by its title, else its SKU; a parcel by carrier and number; a list one after the other."""
+    """A thing by what a person calls it; a list one after the other."""
     if isinstance(value, Mapping):
-        parcel = " ".join(str(value[key]) for key in ("carrier", "number") if value.get(key))
-        return str(value.get("title") or value.get("sku") or parcel)
+        return _named(value)
     if isinstance(value, Iterable) and not isinstance(value, str):
         return ", ".join(filter(None, map(_readable, value)))
     return str(value)
+
+
+def _named(thing: Mapping[str, Any]) -> str:
+    """A difference with both values, a line by its title or SKU, a parcel by carrier and number."""
+    what = str(thing.get("what", "")).replace("_", " ")
+    if "before" in thing:
+        return f"{thing.get('title', '')} {what}: {thing['before']} → {thing.get('after', '')}".strip()
+    parcel = " ".join(str(thing[key]) for key in ("carrier", "number") if thing.get(key))
+    return str(thing.get("title") or thing.get("sku") or parcel or what)
 
 
 # What a button does. The page knows how; a link among them leaves the app.
@@ -318,6 +326,7 @@ ROWS = (
         ),
         _("Edit the order in Shopify to match and leave out what was cancelled, then mark this as done."),
         OPEN_SHOPIFY,
+        _("Changed: {changes}."),
     ),
     Reason(
         "address_changed_after_shipped",

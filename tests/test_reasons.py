@@ -121,5 +121,14 @@ def test_figures_name_things_by_what_a_person_calls_them():
     assert reason("shipped_elsewhere").told({"parcels": parcels}) == "TikTok has: UPS 1Z410E7W0392751591."
 
 
+def test_a_change_is_told_with_the_exact_difference():
+    changes = [
+        {"what": "cancelled", "title": "Merino Crew Socks", "before": "2", "after": "1"},
+        {"what": "shipping_fee", "title": "", "before": "3.99", "after": "2.99"},
+    ]
+    told = reason("lines_changed_after_finalize").told({"changes": changes})
+    assert told == "Changed: Merino Crew Socks cancelled: 2 → 1, shipping fee: 3.99 → 2.99."
+
+
 def test_a_code_from_nowhere_is_shown_as_unexpected():
     assert reason("no_such_code").code == "unexpected"
