@@ -5,6 +5,7 @@ import socket
 import traceback
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
@@ -12,11 +13,12 @@ import requests
 from django.utils import timezone
 from scripted import ScriptedServer
 
-from tiktok import client, errors, signing
+from tiktok import client, errors, oauth, signing
 from tiktok.client import Client
 from tiktok.errors import AccessLost, Busy, Rejected, ShippingFault, TokenExpired, Unavailable
 from tiktok.models import Seller, Shop, seal
 from tiktok.records import ExternalLine, ExternalOrder, Tracking
+from tiktok.sandbox import TikTokSandbox
 
 ORDER = "577120098711193302"
 LINES = ["577120098711200011", "577120098711200012"]
@@ -522,3 +524,84 @@ def test_a_registration_that_was_taken_out_of_the_settings_is_lost_access(tiktok
     shop.seller.app = "ROW"
     with pytest.raises(AccessLost):
         calls.get_order(ORDER)
+
+
+# Against the strict platform
+
+
+@pytest.fixture
+def platform(settings):
+    with TikTokSandbox(easy=True, app_key="us-key", app_secret="us-secret") as sandbox:
+        settings.TIKTOK_APPS = {
+            "US": {
+                "app_key": "us-key",
+                "app_secret": "us-secret",
+                "service_id": "7001",
+                "api_url": sandbox.url,
+                "auth_url": sandbox.url,
+                "consent_url": sandbox.url,
+            }
+        }
+        yield sandbox
+
+
+def connect(platform, http):
+    code = parse_qs(urlsplit(platform.consent()).query)["code"][0]
+    grant = oauth.exchange("US", code, http)
+    shops = client.get_shops("US", grant.access_token, http)
+    seller = Seller.connect("US", grant, shops)
+    return Client(seller.shops.get(shop_id=shops[0].id), http)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("version", ["202309", "202610"])
+def test_a_strict_platform_finds_no_fault_in_any_call(platform, http, settings, version):
+    settings.TIKTOK_SHIP_VERSION = version
+    calls = connect(platform, http)
+    order_id = platform.place_order(lines=[("TEE-BLK-M", 2)])
+    held = calls.get_order(order_id)
+    assert (held.status, len(held.line_items)) == ("ON_HOLD", 2)
+    with pytest.raises(Rejected) as caught:
+        calls.ship(order_id, [held.line_items[0].id], [USPS])
+    assert errors.shipping_fault(caught.value.code) is ShippingFault.ON_HOLD
+
+    platform.release(order_id)
+    order = calls.search_orders(timezone.now() - timedelta(hours=1), page_size=10).orders[0]
+    assert (order.id, order.status, order.masked, order.seller_ships) == (
+        order_id,
+        "AWAITING_SHIPMENT",
+        False,
+        True,
+    )
+    providers = calls.get_providers(order.delivery_option_id, "US", order.address.region_code)
+    usps = next(provider.id for provider in providers if provider.name == "USPS")
+    first, second = (line.id for line in order.line_items)
+    shipped = calls.ship(order_id, [first], [Tracking(platform.new_number("USPS"), usps)])
+    calls.ship(order_id, [second], [Tracking(platform.new_number("USPS"), usps)])
+    calls.correct_tracking(order_id, shipped.package_id, True, Tracking(platform.new_number("USPS"), usps))
+    assert calls.get_order(order_id).status == "AWAITING_COLLECTION"
+
+    lines = (ExternalLine("9001", first), ExternalLine("9002", second))
+    assert calls.set_external_orders([ExternalOrder(order_id, "6001", lines)]) == []
+    assert calls.get_external_orders(order_id) == [ExternalOrder(order_id, "6001", lines)]
+    calls.set_webhook("ORDER_STATUS_CHANGE", "https://connector.example.com/webhooks/tiktok")
+    assert [webhook.topic for webhook in calls.get_webhooks()] == ["ORDER_STATUS_CHANGE"]
+    calls.delete_webhook("ORDER_STATUS_CHANGE")
+    assert calls.get_warehouses()
+    assert calls.search_products(page_size=10).products
+    assert calls.search_cancellations(order_ids=[order_id]).cancellations == ()
+    platform.carrier_scan(order_id)
+    assert calls.get_tracking(order_id)
+    assert platform.violations == []
+
+
+@pytest.mark.django_db
+def test_tokens_that_end_early_are_refreshed_at_a_strict_platform(platform, http):
+    calls = connect(platform, http)
+    before = calls.shop.seller.token
+    platform.expire_tokens()
+    assert calls.get_order("577120098711193302") is None
+    assert calls.shop.seller.token != before
+    platform.deauthorize()
+    with pytest.raises(AccessLost):
+        calls.get_order("577120098711193302")
