@@ -86,11 +86,12 @@ class Budget:
             names = ("currentlyAvailable", "maximumAvailable", "restoreRate")
             figures = [float(status[name]) for name in names]
             _own_bucket(self.shop_domain).learn(*map(float, figures))
-        _run(SETTLE, self.keys, [hold, *figures])
+        _valkey(settings.REDIS_URL).run(SETTLE, self.keys, [hold, *figures])
 
     def _shared_wait(self, cost: int, hold: str) -> float | None:
         life = settings.CALL_DEADLINE_SECONDS + HOLD_SLACK_SECONDS
-        answer = _run(TAKE, self.keys, [cost, self.kept, hold, life, STANDARD_LEVEL, STANDARD_RATE])
+        arguments = [cost, self.kept, hold, life, STANDARD_LEVEL, STANDARD_RATE]
+        answer = _valkey(settings.REDIS_URL).run(TAKE, self.keys, arguments)
         return None if answer is None else float(answer)
 
 
@@ -127,7 +128,6 @@ class _Bucket:
 
 
 _lock = threading.Lock()
-_valkey_again = {"at": datetime.min.replace(tzinfo=timezone.get_default_timezone())}
 
 
 @lru_cache(maxsize=10_000)
@@ -136,23 +136,31 @@ def _own_bucket(shop_domain: str) -> _Bucket:
     return _Bucket(STANDARD_LEVEL * share, STANDARD_LEVEL * share, STANDARD_RATE * share, timezone.now())
 
 
-def _run(script: str, keys: list[str], arguments: list[Any]) -> bytes | None:
-    """The script's answer, or None when Valkey is slow or gone."""
-    if timezone.now() < _valkey_again["at"]:
-        return None
-    try:
-        return _scripts()[script](keys=keys, args=arguments) or b""
-    except redis.RedisError:
-        _valkey_again["at"] = timezone.now() + VALKEY_PAUSE
-        return None
+class _Valkey:
+    """The scripts in Valkey, which is left alone for a while after it was slow or gone."""
+
+    def __init__(self, url: str) -> None:
+        valkey = redis.Redis.from_url(
+            url,
+            socket_timeout=VALKEY_SECONDS,
+            socket_connect_timeout=VALKEY_SECONDS,
+            retry=Retry(NoBackoff(), 1),  # one more for a connection that a restart has cut
+        )
+        self.scripts = {text: valkey.register_script(text) for text in (TAKE, SETTLE)}
+        self.again_at: datetime | None = None
+
+    def run(self, script: str, keys: list[str], arguments: list[Any]) -> bytes | None:
+        """The script's answer, or None when there is none to be had."""
+        if self.again_at and timezone.now() < self.again_at:
+            return None
+        try:
+            answer: bytes | None = self.scripts[script](keys=keys, args=arguments)
+        except redis.RedisError:
+            self.again_at = timezone.now() + VALKEY_PAUSE
+            return None
+        return answer
 
 
-@lru_cache(maxsize=1)
-def _scripts() -> dict[str, Any]:
-    valkey = redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=VALKEY_SECONDS,
-        socket_connect_timeout=VALKEY_SECONDS,
-        retry=Retry(NoBackoff(), 1),
-    )
-    return {text: valkey.register_script(text) for text in (TAKE, SETTLE)}
+@lru_cache(maxsize=4)
+def _valkey(url: str) -> _Valkey:
+    return _Valkey(url)
