@@ -28,7 +28,7 @@ def sweep() -> int:
     """Wake every shop with due rows: one indexed query a kind."""
     shops: set[int] = set()
     for model in STEPS:
-        shops.update(model.due().exclude(shop_id=None).values_list("shop_id", flat=True).distinct())
+        shops.update(model.due().values_list("shop_id", flat=True).distinct())
     for shop_id in shops:
         wake.shop(shop_id)
     return len(shops)

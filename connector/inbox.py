@@ -35,7 +35,7 @@ def tiktok_order(event: InboxEvent) -> str:
     order, new = Order.objects.get_or_create(
         connection=connection,
         tiktok_id=event.subject,
-        defaults={"shop_id": event.shop_id, "due_at": timezone.now()},
+        defaults={"shop": event.owner, "due_at": timezone.now()},
     )
     if not new:
         order.wake()
@@ -46,7 +46,7 @@ def tiktok_order(event: InboxEvent) -> str:
 def tiktok_packages(event: InboxEvent) -> str:
     """Orders were combined, split or parted again: their parcels may travel differently now."""
     ids = event.facts.get("order_ids", [])
-    for order in Order.objects.filter(shop_id=event.shop_id, tiktok_id__in=ids):
+    for order in Order.objects.filter(shop=event.owner, tiktok_id__in=ids):
         order.wake()
         order.parcels.filter(reason="number_in_use").update(due_at=timezone.now())
     return ""
@@ -70,7 +70,7 @@ def tiktok_expiring(event: InboxEvent) -> str:
 
 def connection_of(event: InboxEvent) -> Connection | None:
     """The connection of the TikTok shop that the event names; of an event that names none, the shop's only one."""
-    mine = Connection.objects.filter(shop_id=event.shop_id)
+    mine = Connection.objects.filter(shop=event.owner)
     tiktok_shop = event.facts.get("shop_id")
     if tiktok_shop:
         mine = mine.filter(tiktok_shop__shop_id=tiktok_shop)
@@ -82,10 +82,10 @@ def connection_of(event: InboxEvent) -> Connection | None:
 
 def fulfillment(event: InboxEvent) -> str:
     """A fulfillment of an order of ours becomes parcels; one of an unknown order is looked up a few times more."""
-    order = Order.objects.filter(shop_id=event.shop_id, order_gid=event.facts.get("order_id", "")).first()
+    order = Order.objects.filter(shop=event.owner, order_gid=event.facts.get("order_id", "")).first()
     if not event.facts.get("order_id") or order is None:
         return look_up_again(event)
-    now = shopify_for(shop_of(event)).get_fulfillment(event.subject)
+    now = shopify_for(event.owner).get_fulfillment(event.subject)
     if now is None:
         return "gone"
     parcels.take(order, now)
@@ -123,13 +123,13 @@ def extra_draft(order: Order, event: InboxEvent) -> str:
     """A second draft of one order: of ours when a create was sent twice, else a person's copy, which stays."""
     if order.create_tries < 2:
         return "not made by us"
-    if shopify_for(shop_of(event)).delete_draft(event.subject):
+    if shopify_for(event.owner).delete_draft(event.subject):
         order.wrote("draftOrderDelete", draft=event.subject, why="extra")
     return "extra draft deleted"
 
 
 def draft_changed(event: InboxEvent) -> str:
-    order = Order.objects.filter(shop_id=event.shop_id, draft_gid=event.subject).first()
+    order = Order.objects.filter(shop=event.owner, draft_gid=event.subject).first()
     if order is None:
         return draft_created(event)
     at = moment(event.facts.get("updated_at"))
@@ -141,23 +141,21 @@ def draft_changed(event: InboxEvent) -> str:
 
 
 def draft_deleted(event: InboxEvent) -> str:
-    for order in Order.objects.filter(
-        shop_id=event.shop_id, draft_gid=event.subject, state=OrderState.ON_HOLD
-    ):
+    for order in Order.objects.filter(shop=event.owner, draft_gid=event.subject, state=OrderState.ON_HOLD):
         order.wake(draft_touched=True)
     return ""
 
 
 def order_changed(event: InboxEvent) -> str:
     order_id = event.facts.get("order_id") or event.subject
-    for order in Order.objects.filter(shop_id=event.shop_id, order_gid=order_id, state__in=IN_SHOPIFY):
+    for order in Order.objects.filter(shop=event.owner, order_gid=order_id, state__in=IN_SHOPIFY):
         order.wake(order_touched=True)
     return ""
 
 
 def product_changed(event: InboxEvent) -> str:
     """Links are confirmed by id at each use; what waits for a SKU may find it now."""
-    Order.objects.filter(shop_id=event.shop_id, reason__in=["sku_unmapped", "sku_conflict"]).update(
+    Order.objects.filter(shop=event.owner, reason__in=["sku_unmapped", "sku_conflict"]).update(
         due_at=timezone.now()
     )
     return ""
@@ -165,20 +163,20 @@ def product_changed(event: InboxEvent) -> str:
 
 def uninstalled(event: InboxEvent) -> str:
     """Stop at once, forget the tokens; unless the shop came back after the event."""
-    if shop_of(event).uninstall(event.triggered_at):
-        for connection in Connection.objects.filter(shop_id=event.shop_id):
+    if event.owner.uninstall(event.triggered_at):
+        for connection in Connection.objects.filter(shop=event.owner):
             connection.pause("uninstalled")
     return ""
 
 
 def scopes_changed(event: InboxEvent) -> str:
-    shop_of(event).set_scopes(event.facts.get("scopes", []))
+    event.owner.set_scopes(event.facts.get("scopes", []))
     return ""
 
 
 def redact_shop(event: InboxEvent) -> str:
     """48 hours after the uninstall: nothing of the shop stays, but the word that it was done."""
-    shop = shop_of(event)
+    shop = event.owner
     if shop.uninstalled_at is None:
         return "the shop came back"
     InboxEvent.objects.filter(pk=event.pk).update(shop=None, facts={}, subject="")
@@ -204,12 +202,12 @@ def forget_shop(shop: Shop) -> None:
 
 def customer_data(event: InboxEvent) -> str:
     """We hold nothing of a customer: order ids, and what TikTok's goods cost. The request is recorded with them."""
-    orders = Order.objects.filter(shop_id=event.shop_id, order_gid__in=event.facts.get("orders", []))
+    orders = Order.objects.filter(shop=event.owner, order_gid__in=event.facts.get("orders", []))
     return f"{orders.count()} orders known; no personal data held"
 
 
 def redact_customer(event: InboxEvent) -> str:
-    orders = Order.objects.filter(shop_id=event.shop_id, order_gid__in=event.facts.get("orders", []))
+    orders = Order.objects.filter(shop=event.owner, order_gid__in=event.facts.get("orders", []))
     OrderLog.objects.bulk_create(
         [OrderLog(order=order, what="redacted", new=order.state) for order in orders]
     )
@@ -223,13 +221,7 @@ def order_by_tag(event: InboxEvent) -> Order | None:
         for tag in event.facts.get("tags", [])
         if tag.startswith(mapping.ID_TAG)
     ]
-    return Order.objects.filter(Q(shop_id=event.shop_id), tiktok_id__in=ids).order_by("-pk").first()
-
-
-def shop_of(event: InboxEvent) -> Shop:
-    if event.shop is None:
-        raise LookupError(f"{event.ref} belongs to no shop")
-    return event.shop
+    return Order.objects.filter(Q(shop=event.owner), tiktok_id__in=ids).order_by("-pk").first()
 
 
 def moment(text: Any) -> datetime | None:

@@ -15,6 +15,7 @@ import shopify_app.errors
 from connector.policy import Policy
 from connector.states import IN_SHOPIFY, MOVES, OrderState, ParcelState
 from connector.work import Work
+from shopify_app.models import Shop
 
 PAUSED = "connection_paused"  # last_error of a row that waits for its connection
 
@@ -40,7 +41,7 @@ def pause_for(connection: "Connection", error: Exception) -> None:
         connection.pause("tiktok_access_lost", error.public)  # type: ignore[attr-defined]
 
 
-def pause_shop(shop_id: int | None, error: Exception) -> None:
+def pause_shop(shop_id: int, error: Exception) -> None:
     for connection in Connection.objects.filter(shop_id=shop_id, active=True):
         connection.pause("shopify_access_lost", error.public)  # type: ignore[attr-defined]
 
@@ -126,6 +127,10 @@ class Connection(Work):
 class InboxEvent(Work):
     """A doorbell that rang: who, about what. Bodies are never kept."""
 
+    shop = models.ForeignKey(  # type: ignore[assignment]  # an event may name a shop that we do not know
+        "shopify_app.Shop", on_delete=models.CASCADE, null=True, related_name="+"
+    )
+
     source = models.TextField()  # "tiktok" or "shopify"
     key = models.TextField()
     topic = models.TextField()
@@ -143,11 +148,11 @@ class InboxEvent(Work):
             Index(fields=["received_at"], name="inboxevent_received"),
         ]
 
-    @classmethod
-    def ring(cls, source: str, topic: str, shop_id: int, facts: dict[str, Any], at: datetime) -> None:
+    @staticmethod
+    def ring(source: str, topic: str, shop_id: int, facts: dict[str, Any], at: datetime) -> None:
         """A doorbell of our own: a pull saw what a webhook may not have told. Rings once for each state seen."""
         key = f"pull:{topic}:{facts['id']}:{at.isoformat()}"
-        event = cls(
+        event = InboxEvent(
             source=source,
             key=key,
             topic=topic,
@@ -157,7 +162,14 @@ class InboxEvent(Work):
             triggered_at=at,
             due_at=timezone.now(),
         )
-        cls.objects.bulk_create([event], ignore_conflicts=True)
+        InboxEvent.objects.bulk_create([event], ignore_conflicts=True)
+
+    @property
+    def owner(self) -> Shop:
+        """The shop of an event that is worked on: one of an unknown shop never is."""
+        if self.shop is None:
+            raise LookupError(f"{self.ref} belongs to no shop")
+        return self.shop
 
     def done(self, outcome: str = "done") -> None:
         self.succeed(None, done_at=timezone.now(), outcome=outcome)
@@ -170,8 +182,7 @@ class InboxEvent(Work):
 
     def access_lost(self, error: Exception) -> None:
         """Wait: the pulls find the object again after the reconnect, but the event may be quicker."""
-        if self.shop is not None:
-            pause_shop(self.shop_id, error)
+        pause_shop(self.owner.pk, error)
         self.release(timezone.now() + EVENT_WAITS_FOR_ACCESS, last_error=PAUSED)
 
 
@@ -184,6 +195,8 @@ class Order(Work):
     reason = models.TextField(default="", blank=True)  # a person's turn: a code of reasons.py
     detail = models.JSONField(default=dict, blank=True)  # the figures and ids that the reason's text needs
     chosen = models.BooleanField(default=False)  # a person said: import it anyway
+    skip = models.BooleanField(default=False)  # a person said: keep it out
+    recreate = models.BooleanField(default=False)  # a person said: make the deleted draft again
     created_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now)
 

@@ -31,7 +31,7 @@ MOVES: dict[str, frozenset[str]] = {
         {Order.OFFERED, Order.ON_HOLD, Order.FINALIZED, Order.CANCELLED, Order.SKIPPED, Order.OUTSIDE}
     ),
     Order.OFFERED: frozenset({Order.RECEIVED, Order.CANCELLED, Order.SKIPPED, Order.OUTSIDE}),
-    Order.ON_HOLD: frozenset({Order.FINALIZED, Order.CANCELLED, Order.SKIPPED}),
+    Order.ON_HOLD: frozenset({Order.RECEIVED, Order.FINALIZED, Order.CANCELLED, Order.SKIPPED}),
     Order.FINALIZED: frozenset({Order.SHIPPED, Order.DELIVERED, Order.COMPLETED, Order.CANCELLED}),
     Order.SHIPPED: frozenset({Order.FINALIZED, Order.DELIVERED, Order.COMPLETED, Order.CANCELLED}),
     Order.DELIVERED: frozenset({Order.COMPLETED, Order.CANCELLED}),

@@ -63,6 +63,8 @@ def received(order: Order) -> None:
 
 def entry(order: Order, source: Source) -> rules.Verdict:
     connection = order.connection
+    if order.skip and not source.cancelled:
+        return rules.Verdict(Fate.SKIP, "skipped_by_person")
     verdict = rules.entry(source, connection.policy, started_at=connection.started_at, chosen=order.chosen)
     if verdict.fate is not Fate.TAKE:
         return verdict
@@ -95,12 +97,13 @@ def create(order: Order, source: Source, content: DraftContent) -> None:
     """The one effect that cannot be repeated: its intent is stored first, and a lost answer is searched for."""
     remember_lines(order, source)
     intent = {"create_sent_at": timezone.now(), "create_tries": order.create_tries + 1, "recovery_looks": 1}
+    first_look = timezone.now() + settings.RECOVERY_WAITS[0]
     order.keep(**intent | priced(order, source))
     try:
         draft = shopify_for(order.shop, live=order.live).create_draft(content)
     except shopify_app.errors.Unavailable as error:
         if error.may_have_acted:
-            raise Later(order.create_sent_at + settings.RECOVERY_WAITS[0], last_error=error.public) from error
+            raise Later(first_look, last_error=error.public) from error
         order.keep(create_sent_at=None, create_tries=order.create_tries - 1)
         raise
     except shopify_app.errors.Rejected:
@@ -197,6 +200,8 @@ def on_hold(order: Order) -> None:
         return None
     if source.cancelled:
         return cancel_held(order, source)
+    if order.skip:
+        return skip(order, source)
     if source.status in rules.AFTER_SHIPPING and not order.chosen:
         return shipped_while_held(order, source)
     if rules.shipped_by_tiktok(source):
@@ -207,7 +212,7 @@ def on_hold(order: Order) -> None:
         )
     draft = shopify_for(order.shop, live=order.live).get_draft(order.draft_gid)
     if draft is None:
-        return order.ask("draft_deleted", due_at=None, draft_touched=False, **observed(order, source))
+        return draft_gone(order, source)
     if draft.completed:
         return completed_elsewhere(order, source, draft)
     if source.status == "ON_HOLD":
@@ -215,8 +220,27 @@ def on_hold(order: Order) -> None:
     return release(order, source, draft)
 
 
+def draft_gone(order: Order, source: Source) -> None:
+    """A merchant deleted the draft: never made again silently, only when a person says so."""
+    facts = observed(order, source) | {"draft_touched": False}
+    if not order.recreate:
+        return order.ask("draft_deleted", **facts)
+    facts |= {"draft_gid": "", "prepared_at": None, "create_tries": 0, "recreate": False}
+    return order.move(State.RECEIVED, due_at=timezone.now(), **facts)
+
+
+def skip(order: Order, source: Source) -> None:
+    """A person keeps it out: the draft goes."""
+    shopify_for(order.shop).delete_draft(order.draft_gid)
+    order.wrote("draftOrderDelete", draft=order.draft_gid, why="skipped")
+    delete_drafts(order, but=order.draft_gid)
+    order.move(
+        State.SKIPPED, reason="skipped_by_person", **observed(order, source), draft_gid="", prepared_at=None
+    )
+
+
 def needs_a_look(order: Order, source: Source) -> bool:
-    return order.draft_touched or reservation_ends(order) or bool(changed(order, source))
+    return order.draft_touched or order.recreate or reservation_ends(order) or bool(changed(order, source))
 
 
 def reservation_ends(order: Order) -> bool:
@@ -516,9 +540,12 @@ def compare_lines(order: Order, source: Source) -> dict[str, Any]:
 def correct_address(order: Order, source: Source) -> dict[str, Any]:
     if not address_is_newer(order, source) or source.masked or order.shopify_state:
         return {}
+    address = mapping.address(source)
+    if address is None:
+        return {}
     if order.parcels.exclude(state=ParcelState.WITHDRAWN).exists():
         return {"changed_lines": [{"what": "address"}]}
-    shopify_for(order.shop).set_order_address(order.order_gid, mapping.address(source))
+    shopify_for(order.shop).set_order_address(order.order_gid, address)
     order.wrote("orderUpdate", order=order.order_gid, changed=["address"])
     return {"addressed_as_of": source.update_time}
 
@@ -594,10 +621,12 @@ def kept_out(order: Order) -> None:
     if source is None:
         return
     verdict = entry(order, source)
-    if verdict.fate is Fate.TAKE or (verdict.fate is Fate.ASK and order.chosen):
+    if verdict.fate in (Fate.TAKE, Fate.ASK):
         order.move(State.RECEIVED, due_at=timezone.now(), **observed(order, source))
     elif verdict.fate is Fate.CANCELLED:
         order.move(State.CANCELLED, **observed(order, source))
+    elif KEPT_AS.get(verdict.fate) == order.state:
+        order.ask(verdict.reason, verdict.detail, **observed(order, source))
     else:
         order.ask(order.reason, order.detail, **observed(order, source))
 

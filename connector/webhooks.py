@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -92,7 +93,7 @@ def refused(source: str, error: Exception) -> HttpResponse:
     return HttpResponse()
 
 
-def store(sql: str, *, facts: dict[str, object], **values: object) -> None:
+def store(sql: str, *, facts: dict[str, Any], **values: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, values | {"facts": Jsonb(facts), "now": timezone.now()})
         row = cursor.fetchone()

@@ -51,7 +51,7 @@ class Later(Exception):
 
 
 class Work(models.Model):
-    shop = models.ForeignKey("shopify_app.Shop", on_delete=models.CASCADE, null=True, related_name="+")
+    shop = models.ForeignKey("shopify_app.Shop", on_delete=models.CASCADE, related_name="+")
     due_at = models.DateTimeField(null=True)
     leased_until = models.DateTimeField(null=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -175,7 +175,7 @@ def retry(row: Work, words: str, retry_after: float | None) -> None:
 
 def backoff(attempts: int) -> timedelta:
     """Full jitter on the upper half, so that rows that failed together do not come back together."""
-    longest = min(settings.BACKOFF_BASE * 2 ** min(max(attempts - 1, 0), 20), settings.BACKOFF_MAX)
+    longest: timedelta = min(settings.BACKOFF_BASE * 2 ** min(max(attempts - 1, 0), 20), settings.BACKOFF_MAX)
     return longest * random.uniform(0.5, 1)  # noqa: S311  (spreads load; no secret)
 
 
