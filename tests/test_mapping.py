@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -312,6 +313,27 @@ def test_every_tag_and_attribute_fits_what_shopify_takes(source, policy):
 @given(orders())
 def test_nothing_changed_since_its_own_snapshot_and_a_snapshot_is_json(source):
     assert differences(json.loads(json.dumps(mapping.snapshot(source))), source) == []
+
+
+PUBLISHED = Path(__file__).parent / "contract" / "tiktok"
+
+
+@pytest.mark.parametrize(
+    ("name", "earns", "paid"),
+    [
+        ("awaiting_shipment_multi", "63.02", "57.02"),
+        ("on_hold_single", None, None),
+        ("cancelled_during_hold", None, None),
+    ],
+)
+def test_the_contracts_own_orders_add_up(name, earns, paid):
+    [raw] = json.loads((PUBLISHED / f"{name}.json").read_text(encoding="utf-8"))["data"]["orders"]
+    source = Order.from_api(raw)
+    assert money_problem(source) is None
+    assert mapping.unexplained(source) == 0
+    for policy, total in ((EARNS, earns), (PAID, paid)):
+        assert total_of(content(source, policy)) == expected_total(source, policy)
+        assert total is None or expected_total(source, policy) == D(total)
 
 
 # Lines
