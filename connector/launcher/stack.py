@@ -88,8 +88,8 @@ def web_command(env: Mapping[str, str]) -> list[str]:
     return [
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1", "--no-ws"),
         *("--host", env.get("HOST") or HOST, "--port", env["PORT"]),
-        *("--workers", env.get("WEB_PROCESSES") or "2", "--blocking-threads", "8"),
-        *("--log-level", "warning", "--process-name", "connector-web"),
+        *("--workers", env.get("WEB_PROCESSES") or "2", "--blocking-threads", "4"),
+        *("--log-level", "warning"),
         "connector.wsgi:application",
     ]
 
