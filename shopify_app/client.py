@@ -48,6 +48,7 @@ SKUS_PER_SEARCH = 50
 IDS_PER_READ = 250
 LINES_AT_ONCE = 100
 STAFF_NOTE_LENGTH = 255
+PLAIN_WORDS = re.compile(r"""[^\s:()"'\\*<>=]+""")  # without what means something in a search
 ALREADY_CANCELLED = re.compile(r"already (been )?cancell?ed|cancell?ation .*in progress", re.IGNORECASE)
 TRANSIENT = re.compile(r"temporarily unavailable|try again", re.IGNORECASE)
 TRANSIENT_CODES = {"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"}
@@ -134,8 +135,11 @@ class Client:
 
     def search_variants(self, text: str, limit: int = 50) -> list[Variant]:
         """What a person may mean by these words: one page, by title or SKU."""
-        words = " ".join(f"{_escaped(word)}*" for word in text.split())
-        page = self._call(VARIANTS_SEARCH, {"query": words, "first": limit})["productVariants"]
+        words = [word for part in PLAIN_WORDS.findall(text) if (word := part.lstrip("-"))]
+        if not words:
+            return []
+        query = " ".join(f"{word}*" for word in words)
+        page = self._call(VARIANTS_SEARCH, {"query": query, "first": limit})["productVariants"]
         return [_variant(node) for node in page["nodes"]]
 
     def get_variants(self, ids: Sequence[str]) -> list[Variant]:
@@ -656,10 +660,6 @@ def _time_in(moment: datetime) -> str:
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _escaped(word: str) -> str:
-    return re.sub(r'([\\:()"\'*<>=-])', r"\\\1", word)
 
 
 def _chunks(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -265,6 +265,13 @@ def test_a_sku_is_quoted_and_many_are_searched_in_lots_of_fifty(shopify, client)
     assert [shopify.sent(n)["query"].count("sku:") for n in (1, 2)] == [50, 1]
 
 
+def test_a_persons_words_are_never_taken_for_a_filter(shopify, client):
+    shopify.says({"data": {"productVariants": connection(variant(1, "TEE-M"))}})
+    assert [found.sku for found in client.search_variants('tag:x -tee "TEE-M" (blue)')] == ["TEE-M"]
+    assert shopify.sent()["query"] == "tag* x* tee* TEE-M* blue*"
+    assert client.search_variants(' "" - ') == []
+
+
 def test_a_hit_must_carry_the_very_tag(shopify, client):
     def node(number, *tags):
         facts = {

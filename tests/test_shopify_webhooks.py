@@ -1,10 +1,13 @@
 import json
+import tomllib
 from datetime import UTC, datetime
 
 import pytest
+from django.conf import settings
 from requests.structures import CaseInsensitiveDict
 
 from shopify_app import webhooks
+from shopify_app.client import REFERENCE_KEY
 from shopify_app.errors import BadSignature, Malformed
 from tests.shopify_script import DOMAIN, EXAMPLES, example
 
@@ -158,3 +161,45 @@ def test_a_domain_that_is_no_shop_is_malformed():
 def test_an_unreadable_time_becomes_now(text):
     event = deliver("shop/redact", example("shop_redact"), **{"X-Shopify-Triggered-At": text})
     assert abs((datetime.now(UTC) - event.triggered_at).total_seconds()) < 5
+
+
+# The app's configuration file
+
+
+@pytest.fixture(scope="module")
+def config():
+    return tomllib.loads((settings.BASE_DIR / "shopify.app.toml").read_text())
+
+
+def test_the_configuration_asks_for_the_scopes_and_the_version_we_use(config):
+    assert config["access_scopes"]["scopes"] == ",".join(settings.SHOPIFY_SCOPES)
+    assert config["webhooks"]["api_version"] == settings.SHOPIFY_API_VERSION
+    assert config["order"]["metafields"]["app"][REFERENCE_KEY]["type"] == "id"
+
+
+def test_every_subscribed_topic_is_read_and_asks_for_no_more_than_we_keep(config):
+    compliance = {"customers/data_request", "customers/redact", "shop/redact"}
+    topics = set()
+    for subscription in config["webhooks"]["subscriptions"]:
+        assert subscription["uri"] == "/webhooks/shopify"
+        topics |= set(subscription.get("topics", subscription.get("compliance_topics")))
+        if "topics" in subscription:
+            assert "id" in subscription["include_fields"]
+            assert not {"email", "phone", "customer", "shipping_address"} & set(
+                subscription["include_fields"]
+            )
+    assert topics - compliance == set(webhooks.READERS) - compliance - {"orders/updated", "products/update"}
+    assert compliance <= topics
+
+
+@pytest.mark.parametrize(
+    "name", ["fulfillments_create", "draft_orders_create", "orders_cancelled", "refunds_create"]
+)
+def test_the_fields_asked_for_are_enough(config, name):
+    topic = "/".join(name.rsplit("_", 1))
+    fields = next(
+        s["include_fields"] for s in config["webhooks"]["subscriptions"] if topic in s.get("topics", ())
+    )
+    whole = example(name)
+    narrow = {field: whole[field] for field in fields if field in whole}
+    assert deliver(topic, narrow).facts == deliver(topic, whole).facts
