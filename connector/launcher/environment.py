@@ -9,7 +9,7 @@ from pathlib import Path
 
 from connector.launcher.engines import Postgres, Valkey
 
-DEMO_SHOP = "demo-outfitters.myshopify.com"
+DEMO_SHOP = "tts-demo-store.myshopify.com"
 # What a program needs from the person's own environment, whatever else is set there.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
 LOCAL_PLATFORMS = {"ALLOW_LOCAL_PLATFORMS": "1", "DEBUG": "0"}
@@ -78,7 +78,7 @@ def run_environment(
             "SENTRY_DSN": "",
             "SHOPIFY_API_SECRET_OLD": "",
             "SHOPIFY_APP_HANDLE": "tiktok-shop-connector",
-            "SHOPIFY_SHOP_URL": f"{shopify}/{{shop}}",
+            "SHOPIFY_SHOP_URL": f"{shopify}/shops/{{shop}}",
             "SHOPIFY_ADMIN_URL": f"{shopify}/admin",
             "SHOPIFY_CDN_URL": f"{shopify}/cdn",
             "TIKTOK_API_URL": tiktok,

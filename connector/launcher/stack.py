@@ -40,7 +40,8 @@ def run() -> None:
         prepare(env)
         start_sandboxes(watch, env, ports[1:])
         start_product(watch, env)
-        visitor.visit(env)
+        if problem := visitor.visit(env):
+            say("demo", problem)
         say("ready", f"open {visitor.frame_url(env)}")
         for line in environment.WHAT_TO_LOOK_AT:
             say("", line)
@@ -63,15 +64,9 @@ def up() -> None:
 
 def start_sandboxes(watch: Watch, env: Mapping[str, str], ports: Sequence[int]) -> None:
     """Both platforms, in one process that learns its addresses from the same settings as the product."""
-    words = (
-        "sandbox",
-        "--state",
-        str(RUN / "sandbox"),
-        "--hold-seconds",
-        env["HOLD_EXPECTED_SECONDS"],
-        "--stream",
-    )
-    sandbox = start(watch, "sandbox", manage(*words), env)
+    state, hold = str(RUN / "sandbox"), env["HOLD_EXPECTED_SECONDS"]
+    command = manage("sandbox", "--state", state, "--shop", environment.DEMO_SHOP, "--hold-seconds", hold)
+    sandbox = start(watch, "sandbox", command, env)
     for port in ports:
         wait_until_open(sandbox, port)
 
