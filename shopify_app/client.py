@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ LINES_AT_ONCE = 100
 STAFF_NOTE_LENGTH = 255
 PLAIN_WORDS = re.compile(r"""[^\s:()"'\\*<>=]+""")  # without what means something in a search
 ALREADY_CANCELLED = re.compile(r"already (been )?cancell?ed|cancell?ation .*in progress", re.IGNORECASE)
-TRANSIENT = re.compile(r"temporarily unavailable|try again", re.IGNORECASE)
+TRANSIENT = re.compile(r"temporarily unavailable|try again|not ready", re.IGNORECASE)
 TRANSIENT_CODES = {"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"}
 
 
@@ -248,19 +249,12 @@ class Client:
     def find_orders(self, tag: str) -> list[Hit]:
         """Orders that carry exactly this tag, of the last 60 days; the index lags as for drafts."""
         nodes = self._nodes(ORDERS_FIND, {"query": f"tag:{_quoted(tag)}"}, "orders")
-        return [
-            Hit(
-                id=node["id"],
-                name=node["name"],
-                tags=tuple(node["tags"]),
-                created_at=_time(node["createdAt"]),
-                completed=True,
-                cancelled=node["cancelledAt"] is not None,
-                order_id=node["id"],
-            )
-            for node in nodes
-            if _has_tag(node, tag)
-        ]
+        return [_order_hit(node) for node in nodes if _has_tag(node, tag)]
+
+    def recent_orders(self, since: datetime, most: int = 250) -> list[Hit]:
+        """Orders created since then, whoever made them: at most so many, in the order of their ids."""
+        query = {"query": f"created_at:>='{_time_in(since)}'", "first": 50}
+        return [_order_hit(node) for node in islice(self._nodes(ORDERS_FIND, query, "orders"), most)]
 
     def get_order(self, order_id: str) -> OrderState | None:
         """The order as it stands; None when it was deleted."""
@@ -756,6 +750,18 @@ def _webhook(node: Mapping[str, Any]) -> WebhookSubscription:
         uri=node["uri"],
         include_fields=tuple(node["includeFields"]),
         filter=node["filter"] or "",
+    )
+
+
+def _order_hit(node: Mapping[str, Any]) -> Hit:
+    return Hit(
+        id=node["id"],
+        name=node["name"],
+        tags=tuple(node["tags"]),
+        created_at=_time(node["createdAt"]),
+        completed=True,
+        cancelled=node["cancelledAt"] is not None,
+        order_id=node["id"],
     )
 
 

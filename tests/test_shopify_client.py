@@ -466,8 +466,12 @@ def test_a_refused_connection_surely_did_nothing(client, settings):
     assert "127.0.0.1" not in unavailable.value.public
 
 
-def test_temporarily_unavailable_is_not_a_persons_turn(shopify, client):
-    words = [{"field": None, "message": "The order is temporarily unavailable to be modified"}]
+@pytest.mark.parametrize(
+    "message",
+    ["The order is temporarily unavailable to be modified", "Draft order is not ready to be completed"],
+)
+def test_what_passes_by_itself_is_not_a_persons_turn(shopify, client, message):
+    words = [{"field": None, "message": message}]
     shopify.says({"data": {"draftOrderUpdate": {"draftOrder": None, "userErrors": words}}})
     with pytest.raises(Unavailable):
         client.update_draft(DRAFT, note="n")
