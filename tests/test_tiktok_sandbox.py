@@ -1132,6 +1132,11 @@ def test_everything_can_be_done_from_another_process(sandbox: TikTokSandbox, cal
     assert sandbox.order(order_id).buyer.name in get("personal")
     assert len(get("shops")) == 3
     assert post("consent", state="x").json().startswith("https://app.example.com")
+    assert post("fault_share", probability=0.5, kinds=["500"]).status_code == 200
+    assert post("faults", clear=True).status_code == 200
+    assert post("webhooks/drop", count=1).status_code == 200
+    assert post("change_quantity", order_id=order_id, sku="NOT-THERE", quantity=2).status_code == 400
+    assert post("place_kind", kind="two_parcels").status_code == 200
     for name in ("webhooks/pause", "webhooks/resume", "webhooks/replay"):
         assert post(name).status_code == 200
 

@@ -36,7 +36,7 @@ def handle(sandbox: "TikTokSandbox", method: str, path: str, body: bytes) -> Pag
         )
     except Refused as refusal:
         return _page(409, {"code": refusal.code, "message": refusal.message})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         return _page(400, {"error": f"{type(error).__name__}: {error}"})
     return _page(200, result)
 

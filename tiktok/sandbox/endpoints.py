@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import heapq
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -435,15 +436,17 @@ def _order_json(platform: Actions, order: Order, *, detail: bool) -> Json:
 
 
 def _wanted(order: Order, body: Json) -> bool:
-    """Every given filter must hold; the times come first, they leave out the most."""
+    """Every given filter must hold; what is not asked for is not even looked at."""
     return (
         _within(order.update_time, body, "update_time")
         and _within(order.create_time, body, "create_time")
-        and body.get("order_status") in (None, order.status)
-        and body.get("shipping_type") in (None, order.shipping_type)
-        and body.get("buyer_user_id") in (None, order.buyer.user_id)
-        and body.get("is_buyer_request_cancel") in (None, order.cancel_requested)
-        and order.warehouse_id in body.get("warehouse_ids", (order.warehouse_id,))
+        and ("order_status" not in body or order.status == body["order_status"])
+        and ("shipping_type" not in body or order.shipping_type == body["shipping_type"])
+        and ("buyer_user_id" not in body or order.buyer.user_id == body["buyer_user_id"])
+        and (
+            "is_buyer_request_cancel" not in body or order.cancel_requested is body["is_buyer_request_cancel"]
+        )
+        and ("warehouse_ids" not in body or order.warehouse_id in body["warehouse_ids"])
     )
 
 
@@ -457,18 +460,22 @@ def _page(call: Call, rows: list[Any], name: str, show: Callable[[Any], Json]) -
     """One page after the last row of the former one, so that rows may move between pages."""
     field = call.query.get("sort_field", "create_time")
     descending = call.query.get("sort_order", "DESC") == "DESC"
-    keyed = sorted(((_sort_value(row, field), _row_id(row), row) for row in rows), key=lambda item: item[:2])
-    if descending:
-        keyed.reverse()
+    size = int(call.query.get("page_size", 20 if name == "orders" else 10))
+
+    def place(row: Any) -> tuple[int, str]:
+        return (_sort_value(row, field), _row_id(row))
+
+    left = rows
     if token := call.query.get("page_token"):
         last = _read_token(token)
-        keyed = [item for item in keyed if (item[:2] < last if descending else item[:2] > last)]
-    size = int(call.query.get("page_size", 20 if name == "orders" else 10))
-    page = keyed[:size]
-    more = len(keyed) > size
+        left = [row for row in rows if (place(row) < last if descending else place(row) > last)]
+    first = heapq.nlargest if descending else heapq.nsmallest
+    page = first(size + 1, left, key=place)
+    more = len(page) > size
+    page = page[:size]
     return {
-        name: [show(row) for _, _, row in page],
-        "next_page_token": _token(page[-1][:2]) if more else "",
+        name: [show(row) for row in page],
+        "next_page_token": _token(place(page[-1])) if more else "",
         "total_count": len(rows),
     }
 
