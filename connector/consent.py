@@ -1,0 +1,266 @@
+"""How a TikTok shop comes to feed a Shopify shop, and how it stops.
+
+The way: a signed link to TikTok, TikTok's return with a code, a ticket into the admin of the shop that asked, and
+there, under a session token of the same shop and user, the exchange and the merchant's yes. A stranger's link can
+therefore never hook somebody's TikTok shop to the stranger's store.
+"""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from django.conf import settings
+from django.core import signing
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+import tiktok.client
+import tiktok.errors
+import tiktok.models
+from connector.models import Connection, Consent, Order
+from connector.states import OrderState
+from connector.transport import session as transport
+from connector.wake import bell
+from shopify_app.models import Shop
+from tiktok import oauth
+
+SALT = "connector.consent"
+STATE_LIVES = timedelta(minutes=30)  # TikTok's code lives as long
+TICKET_LIVES = timedelta(minutes=10)
+CODE_OF_REST = ("ROW_", "GCP_")  # how the codes of the rest-of-world registration begin (TikTok contract 1.2)
+TICKET_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # people may type it: no I, O, 0, 1
+TICKET_LENGTH = 20
+
+DISCONNECTED = "disconnected"  # last_error of an order whose connection is off
+KEEP, DELETE = "keep", "delete"  # what becomes of held drafts
+
+
+class BadState(Exception):
+    """The state is forged, too old or used; `domain` is whose link it was, where that can be told."""
+
+    def __init__(self, domain: str = "") -> None:
+        super().__init__("bad state")
+        self.domain = domain
+
+
+class NoTicket(Exception):
+    """No such ticket for this shop and user, or its ten minutes are over."""
+
+
+class InProgress(Exception):
+    """The same ticket is being exchanged by another request."""
+
+
+class Refused(Exception):
+    """TikTok did not give its tokens for the code: start again. `words` are TikTok's."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(words)
+        self.words = words
+
+
+class ConnectedElsewhere(Exception):
+    """A shop was to be connected, and meanwhile feeds another store."""
+
+
+# ---- to TikTok and back ----------------------------------------------------------------------------------------------
+
+
+def consent_url(app: str, shop: Shop, user: str) -> str:
+    """TikTok's consent page for one of our registrations, with a state bound to shop and user."""
+    state = signing.dumps([secrets.token_urlsafe(12), app, shop.domain, user], salt=SALT, compress=True)
+    return oauth.consent_url(app, state)
+
+
+def accept_return(code: str, state: str) -> Consent:
+    """Keep the code under a ticket, for minutes. Without a state it waits for whoever claims it. BadState."""
+    if not state:
+        return keep_code(Consent(nonce=secrets.token_urlsafe(12), app=app_of(code)), code)
+    try:
+        nonce, app, domain, user = signing.loads(state, salt=SALT, max_age=STATE_LIVES)
+        consent = Consent(nonce=nonce, app=app, shop=Shop.objects.get(domain=domain), user=user)
+        with transaction.atomic():
+            return keep_code(consent, code)
+    except (signing.BadSignature, ValueError, Shop.DoesNotExist, IntegrityError):
+        raise BadState(shop_of_state(state)) from None  # IntegrityError: this nonce has come back before
+
+
+def shop_of_state(state: str) -> str:
+    """Whose link it was, however old it is: a way back for a person who is lost. Empty for a forged state."""
+    try:
+        _nonce, _app, domain, _user = signing.loads(state, salt=SALT)
+    except (signing.BadSignature, ValueError):
+        return ""
+    return str(domain)
+
+
+def keep_code(consent: Consent, code: str) -> Consent:
+    consent.ticket = "".join(secrets.choice(TICKET_LETTERS) for _ in range(TICKET_LENGTH))
+    consent.code_sealed = settings.TOKEN_CIPHER.encrypt(code.encode()).decode()
+    consent.returned_at = timezone.now()
+    consent.save()
+    return consent
+
+
+def app_of(code: str) -> str:
+    """The registration that a code without a state belongs to."""
+    return "ROW" if "ROW" in settings.TIKTOK_APPS and code.startswith(CODE_OF_REST) else "US"
+
+
+# ---- the ticket meets its session token ------------------------------------------------------------------------------
+
+
+def redeem(typed: str, shop: Shop, user: str) -> Consent:
+    """The consent of a ticket, with the seller whose shops it opens. Exchanges the code at the first meeting.
+
+    Raises NoTicket, InProgress, Refused, or tiktok.errors.Unavailable when TikTok surely did not see the code.
+    """
+    consent = find(typed, shop, user)
+    if consent.seller is None:
+        exchange(consent)
+    return consent
+
+
+def find(typed: str, shop: Shop, user: str) -> Consent:
+    ticket = "".join(letter for letter in typed.upper() if letter.isalnum())
+    alive = Consent.objects.filter(used_at=None, returned_at__gt=timezone.now() - TICKET_LIVES)
+    mine = alive.filter(ticket=ticket).exclude(ticket="")
+    mine.filter(shop=None).update(
+        shop=shop, user=user
+    )  # came without a state: the first to show the ticket claims it
+    consent = mine.filter(shop=shop, user=user).select_related("seller").first()
+    if consent is None:
+        raise NoTicket
+    return consent
+
+
+def exchange(consent: Consent) -> None:
+    """A code is good for one exchange: take it from the row, and put it back only if TikTok never saw it."""
+    sealed = consent.code_sealed
+    mine = Consent.objects.filter(pk=consent.pk)
+    if not sealed or not mine.filter(code_sealed=sealed).update(code_sealed=""):
+        raise InProgress
+    try:
+        consent.seller = sign_in(consent.app, settings.TOKEN_CIPHER.decrypt(sealed).decode())
+    except (tiktok.errors.Unavailable, tiktok.errors.Rejected) as error:
+        if isinstance(error, tiktok.errors.Unavailable) and not error.may_have_acted:
+            mine.update(code_sealed=sealed)
+            raise
+        mine.update(used_at=timezone.now())
+        raise Refused(error.public) from None
+    mine.update(seller=consent.seller)
+
+
+def sign_in(app: str, code: str) -> tiktok.models.Seller:
+    grant = oauth.exchange(app, code, transport())
+    try:
+        shops = tiktok.client.get_shops(app, grant.access_token, transport())
+    except (
+        tiktok.errors.Unavailable
+    ) as error:  # the code is spent, and tokens without their ciphers are no use
+        raise tiktok.errors.Rejected(error.message, code=error.code, request_id=error.request_id) from None
+    if not shops:
+        raise tiktok.errors.Rejected("This seller account has no shop", code="no_shop")
+    return tiktok.models.Seller.connect(app, grant, shops)
+
+
+# ---- the merchant's yes ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A TikTok shop of the seller, and the store that it feeds now, if any."""
+
+    tiktok_shop: tiktok.models.Shop
+    feeds: Shop | None
+
+    @property
+    def domain(self) -> str:
+        return self.feeds.domain if self.feeds else ""
+
+
+def offers(consent: Consent) -> list[Offer]:
+    shops = tiktok.models.Shop.objects.filter(seller=consent.seller).order_by("name", "shop_id")
+    active = Connection.objects.filter(tiktok_shop__in=shops, active=True).select_related("shop")
+    feeds = {connection.tiktok_shop_id: connection.shop for connection in active}
+    return [Offer(shop, feeds.get(shop.pk)) for shop in shops]
+
+
+@transaction.atomic
+def confirm(consent: Consent, chosen: Iterable[str], moved: Iterable[str]) -> list[Connection]:
+    """Connect the chosen shops (TikTok's shop ids). Those in `moved` are taken from the store they feed.
+
+    Raises NoTicket when the consent was used meanwhile, ConnectedElsewhere for a shop that nobody agreed to move.
+    """
+    moved = set(moved)
+    wanted = {*chosen, *moved}
+    shops = tiktok.models.Shop.objects.select_for_update().filter(seller=consent.seller, shop_id__in=wanted)
+    connections = [connect(consent, shop, may_move=shop.shop_id in moved) for shop in shops]
+    if not Consent.objects.filter(pk=consent.pk, used_at=None).update(used_at=timezone.now()):
+        raise NoTicket
+    for connection in connections:
+        transaction.on_commit(partial(bell.ring, connection.shop_id))
+    return connections
+
+
+def connect(consent: Consent, shop: tiktok.models.Shop, *, may_move: bool) -> Connection:
+    others = Connection.objects.filter(tiktok_shop=shop, active=True).exclude(shop=consent.shop)
+    for other in others:
+        if not may_move:
+            raise ConnectedElsewhere
+        turn_off(other, moved_to=consent.shop.domain if consent.shop else "")
+    connection, new = Connection.objects.get_or_create(
+        shop=consent.shop,
+        tiktok_shop=shop,
+        defaults={"connected_by": consent.user, "due_at": timezone.now(), **grant_of(shop)},
+    )
+    if not new:
+        renew(connection, consent, shop)
+    return connection
+
+
+def renew(connection: Connection, consent: Consent, shop: tiktok.models.Shop) -> None:
+    """Same pair again: go on where it paused, or, if it was off, take orders from now on."""
+    facts: dict[str, object] = {"connected_by": consent.user, **grant_of(shop)}
+    if not connection.active:
+        known = {k: v for k, v in connection.settings.items() if k not in ("held_drafts", "moved_to")}
+        facts |= {"active": True, "started_at": timezone.now(), "settings": known}
+        Order.objects.filter(connection=connection, last_error=DISCONNECTED).update(
+            due_at=timezone.now(), last_error=""
+        )
+    Connection.objects.filter(pk=connection.pk).update(**facts)
+    connection.resume()
+
+
+def grant_of(shop: tiktok.models.Shop) -> dict[str, object]:
+    return {"grant_ends_at": shop.seller.refresh_expires_at}
+
+
+# ---- and how it stops ------------------------------------------------------------------------------------------------
+
+
+def disconnect(connection: Connection, drafts: str) -> None:
+    """Take no more orders. Held drafts stay as they are, or are deleted; orders in Shopify still get their tracking."""
+    turn_off(connection, held_drafts=drafts)
+    if drafts == DELETE:
+        held = Order.objects.filter(connection=connection, state=OrderState.ON_HOLD)
+        held.update(due_at=timezone.now())
+    bell.ring(connection.shop_id)
+
+
+def turn_off(connection: Connection, **why: str) -> None:
+    connection.settings = connection.settings | why
+    connection.active = False
+    connection.save(update_fields=["settings", "active"])
+
+
+def go_on(connection: Connection) -> None:
+    """A person looked at what stopped the connection, and says: go on."""
+    now = timezone.now()
+    if connection.other_connector and connection.other_connector_accepted_at is None:
+        Connection.objects.filter(pk=connection.pk).update(other_connector_accepted_at=now)
+        Order.objects.filter(connection=connection, reason="other_connector").update(due_at=now)
+    connection.resume()
+    bell.ring(connection.shop_id)

@@ -1,0 +1,239 @@
+"""The embedded pages, and TikTok's return. Every row is found through request.shop."""
+
+from hashlib import blake2s
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, redirect
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST, require_safe
+
+import tiktok.errors
+from connector import choices, consent, listing
+from connector.embedded import (
+    EmbeddedRequest,
+    admin_url,
+    app_in_admin,
+    dressed,
+    embedded,
+    hinted_shop,
+    prepared,
+    render_page,
+    toast,
+    trouble,
+)
+from connector.models import Connection, Consent, Order, Parcel
+from connector.states import OrderState, ParcelState
+
+# ---- orders ----------------------------------------------------------------------------------------------------------
+
+
+@require_safe
+@embedded
+def home(request: EmbeddedRequest) -> HttpResponse:
+    """The list of orders; before anything is connected, the way to connect."""
+    if not Connection.objects.filter(shop=request.shop).exists():
+        return render_page(request, "connector/welcome.html", {"consents": consent_links(request)})
+    wish = listing.Wish.from_query(request.GET)
+    shows = listing.SHOWS.items()
+    return render_page(request, "connector/orders.html", live(request, wish) | {"shows": shows})
+
+
+@require_safe
+@embedded
+def rows(request: EmbeddedRequest) -> HttpResponse:
+    """The moving parts of the list, as far as they differ from what the browser says it has seen."""
+    context = live(request, listing.Wish.from_query(request.GET))
+    seen, _dot, noticed = request.GET.get("seen", "").partition(".")
+    if (seen, noticed) == (context["seen"], context["noticed"]):
+        return HttpResponse(status=204)
+    return render_page(request, "connector/_live.html", context | {"news": noticed != context["noticed"]})
+
+
+def live(request: EmbeddedRequest, wish: listing.Wish) -> dict[str, Any]:
+    """What moves while one looks: the rows and the notices above them, each with a mark of how it looks."""
+    page = listing.page_of(request.shop, wish)
+    connections = Connection.objects.filter(shop=request.shop).select_related("tiktok_shop").order_by("pk")
+    older = Order.objects.filter(shop=request.shop, state=OrderState.OFFERED)
+    shown = {
+        "wish": wish,
+        "page": page,
+        "kept_out": listing.KEPT_OUT,
+        "connections": connections,
+        "connected": any(connection.active for connection in connections),
+        "asking": listing.count_of(listing.asking(request.shop)),
+        "older": listing.count_of(older),
+        "admin_url": admin_url(request.shop.domain),
+    }
+    row_text = render_to_string("connector/_rows.html", shown)
+    notice_text = render_to_string("connector/_notices.html", shown)
+    links = {"consents": consent_links(request)}  # new with every look, and therefore not in the mark
+    return shown | {
+        "row_text": row_text,
+        "seen": mark(row_text),
+        "notice_text": render_to_string("connector/_notices.html", shown | links),
+        "noticed": mark(notice_text),
+    }
+
+
+def mark(text: SafeString) -> str:
+    return blake2s(text.encode(), digest_size=6).hexdigest()
+
+
+# What a person may choose, as the route names it.
+ORDER_CHOICES = {
+    "look-again": (choices.look_again, _("Looking at order %(id)s now")),
+    "import": (choices.import_anyway, _("Order %(id)s will be imported")),
+    "dismiss": (choices.dismiss, _("Marked as seen for order %(id)s")),
+}
+
+
+@require_POST
+@embedded
+def choose(request: EmbeddedRequest, order_id: int, choice: str) -> HttpResponse:
+    order = get_object_or_404(Order, shop=request.shop, pk=order_id)
+    if choice not in ORDER_CHOICES:
+        raise Http404
+    do, words = ORDER_CHOICES[choice]
+    do(order, request.user_id)
+    return toast(words % {"id": order.tiktok_id})
+
+
+@require_POST
+@embedded
+def send_anyway(request: EmbeddedRequest, parcel_id: int) -> HttpResponse:
+    """A person's word that a tracking number is right although we doubt it."""
+    parcel = get_object_or_404(Parcel, shop=request.shop, pk=parcel_id, state=ParcelState.WAITING)
+    choices.send_anyway(parcel, request.user_id)
+    return toast(_("Number %(number)s will be sent as it is") % {"number": parcel.number})
+
+
+# ---- connections -----------------------------------------------------------------------------------------------------
+
+
+@require_safe
+@embedded
+def connections(request: EmbeddedRequest) -> HttpResponse:
+    mine = (
+        Connection.objects.filter(shop=request.shop).select_related("tiktok_shop").order_by("-active", "pk")
+    )
+    return render_page(
+        request, "connector/connections.html", {"connections": mine, "consents": consent_links(request)}
+    )
+
+
+@embedded
+def disconnect(request: EmbeddedRequest, connection_id: int) -> HttpResponse:
+    """GET asks what is to become of the held drafts, POST does it."""
+    connection = get_object_or_404(Connection, shop=request.shop, pk=connection_id, active=True)
+    if request.method != "POST":
+        held = Order.objects.filter(connection=connection, state=OrderState.ON_HOLD)
+        context = {"connection": connection, "held": listing.count_of(held)}
+        return render_page(request, "connector/disconnect.html", context)
+    drafts = consent.DELETE if request.POST.get("drafts") == consent.DELETE else consent.KEEP
+    consent.disconnect(connection, drafts)
+    return redirect("connections")
+
+
+@require_POST
+@embedded
+def resume(request: EmbeddedRequest, connection_id: int) -> HttpResponse:
+    """Go on after a person dealt with what stopped the connection."""
+    consent.go_on(get_object_or_404(Connection, shop=request.shop, pk=connection_id, active=True))
+    return redirect("home")
+
+
+@require_safe
+@embedded
+def consents(request: EmbeddedRequest) -> HttpResponse:
+    """Fresh links for a page that has been open for long: a link to TikTok lives 30 minutes."""
+    context = {"consents": consent_links(request), "again": "again" in request.GET}
+    return render_page(request, "connector/_consents.html", context)
+
+
+def consent_links(request: EmbeddedRequest) -> list[tuple[str, str]]:
+    """Registration and consent link, one for each Partner Center that we are registered with."""
+    return [(app, consent.consent_url(app, request.shop, request.user_id)) for app in settings.TIKTOK_APPS]
+
+
+# ---- TikTok's return -------------------------------------------------------------------------------------------------
+
+
+@require_safe
+def tiktok_callback(request: HttpRequest) -> HttpResponse:
+    """Outside the admin, and without a session: keep the code under a ticket and go back into the admin."""
+    code, state = request.GET.get("code", ""), request.GET.get("state", "")
+    if "error" in request.GET or code in ("", "null"):
+        return outside(request, "denied", consent.shop_of_state(state))
+    try:
+        kept = consent.accept_return(code, state)
+    except consent.BadState as error:
+        return outside(request, "stale", error.domain)
+    if kept.shop is None:
+        return outside(request, "claim", ticket=kept.ticket)
+    return HttpResponseRedirect(app_in_admin(kept.shop.domain, "/tiktok/confirm", ticket=kept.ticket))
+
+
+def outside(request: HttpRequest, what: str, shop_domain: str = "", ticket: str = "") -> HttpResponse:
+    visit = prepared(request)
+    back = app_in_admin(shop_domain) if shop_domain else settings.SHOPIFY_ADMIN_URL
+    context = {"what": what, "back": back, "ticket": ticket}
+    page = render_page(request, "connector/callback.html", context, status=400 if what == "stale" else 200)
+    return dressed(page, visit, "")
+
+
+@embedded
+def tiktok_confirm(request: EmbeddedRequest) -> HttpResponse:
+    """GET shows what is about to be connected, POST connects it."""
+    ticket = request.POST.get("ticket", "") or request.GET.get("ticket", "")
+    try:
+        granted = consent.redeem(ticket, request.shop, request.user_id)
+        if request.method == "POST":
+            return confirmed(request, granted)
+    except consent.InProgress:
+        return render_page(request, "connector/confirm_wait.html", {"ticket": ticket})
+    except consent.NoTicket:
+        return confirm_failed(request, "ticket")
+    except consent.Refused as error:
+        return confirm_failed(request, "refused", error.words)
+    except tiktok.errors.Unavailable as error:
+        return confirm_failed(request, "unavailable", error.public, ticket)
+    return ask_to_confirm(request, granted)
+
+
+def ask_to_confirm(request: EmbeddedRequest, granted: Consent, problem: str = "") -> HttpResponse:
+    offers = consent.offers(granted)
+    context = {"consent": granted, "offers": offers, "problem": problem}
+    return render_page(request, "connector/confirm.html", context)
+
+
+def confirmed(request: EmbeddedRequest, granted: Consent) -> HttpResponse:
+    chosen, moved = request.POST.getlist("connect"), request.POST.getlist("move")
+    if not chosen and not moved:
+        return ask_to_confirm(request, granted, "nothing")
+    try:
+        made = consent.confirm(granted, chosen, moved)
+    except consent.ConnectedElsewhere:
+        return ask_to_confirm(request, granted, "elsewhere")
+    return render_page(request, "connector/connected.html", {"connections": made})
+
+
+def confirm_failed(request: EmbeddedRequest, what: str, words: str = "", ticket: str = "") -> HttpResponse:
+    context = {"what": what, "words": words, "ticket": ticket, "consents": consent_links(request)}
+    return render_page(request, "connector/confirm_failed.html", context)
+
+
+# ---- what does not exist, what broke ---------------------------------------------------------------------------------
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    visit = prepared(request)
+    return dressed(trouble(visit, 404), visit, hinted_shop(request))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    visit = prepared(request)
+    return dressed(trouble(visit, 500), visit, hinted_shop(request))

@@ -1,0 +1,27 @@
+// The little that htmx and App Bridge leave to us. No inline scripts: the page's policy forbids them.
+"use strict";
+
+// A page that nobody looks at asks for nothing.
+document.addEventListener("htmx:config:request", (event) => {
+  if (document.hidden && event.detail.ctx.sourceEvent.type === "every") event.preventDefault();
+});
+
+// The list is replaced under the keyboard's focus: give the focus back to the element of the same id.
+let focused = null;
+document.addEventListener("htmx:before:swap", () => {
+  focused = document.activeElement?.id || null;
+});
+document.addEventListener("htmx:after:swap", () => {
+  if (focused && document.activeElement === document.body) {
+    document.getElementById(focused)?.focus({ preventScroll: true });
+  }
+});
+
+// What a server answer says in passing (HX-Trigger: toast).
+document.addEventListener("toast", (event) => window.shopify?.toast?.show(event.detail.words));
+
+// A request that got no answer at all.
+document.addEventListener("htmx:error", (event) => {
+  const source = event.detail.ctx?.sourceEvent?.type;
+  if (source && source !== "every") window.shopify?.toast?.show(document.body.dataset.offline, { isError: true });
+});
