@@ -947,6 +947,25 @@ def test_webhooks_are_signed_and_go_to_the_registered_address(
     assert len(inbox.got) == 1
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://app.example.com/h",
+        "https://app.example.com:8443/h",
+        "https://192.0.2.7/h",
+        "http://127.0.0.1:8000/h",
+    ],
+)
+def test_only_a_public_https_name_may_be_registered(
+    sandbox: TikTokSandbox, caller: Caller, address: str
+) -> None:
+    sandbox.settings.public_hooks_only = True
+    body = {"address": address, "event_type": "ORDER_STATUS_CHANGE"}
+    assert caller.code("PUT", "/event/202309/webhooks", None, body) == 36009004
+    body["address"] = "https://app.example.com/webhooks/tiktok"
+    assert caller.code("PUT", "/event/202309/webhooks", None, body) == 0
+
+
 def test_a_shop_without_consent_is_not_talked_about(sandbox: TikTokSandbox, inbox: Inbox) -> None:
     sandbox.place_order()
     assert sandbox.webhooks.settle()

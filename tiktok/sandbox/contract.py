@@ -15,6 +15,8 @@ from referencing.jsonschema import DRAFT202012
 Json = dict[str, Any]
 
 COMMON = frozenset({"app_key", "timestamp", "sign", "shop_cipher"})
+# A domain name and no port (TikTok contract 3.1).
+PUBLIC_HOOK = re.compile(r"^https://(?![\d.]+(/|$))[A-Za-z0-9.-]+\.[A-Za-z]{2,}(/|$)")
 LOCAL_HOOK = re.compile(r"^https?://(127\.0\.0\.1|localhost)(:\d+)?(/|$)")
 
 
@@ -96,8 +98,13 @@ def body_faults(route: Route, body: bytes, *, public_hooks_only: bool) -> Iterat
     if not route.body_schema:
         yield "Unexpected request body"
         return
-    for error in validator(route.body_schema).iter_errors(json.loads(body)):
-        if error.json_path == "$.address" and not public_hooks_only and LOCAL_HOOK.match(str(error.instance)):
+    content = json.loads(body)
+    address = content.get("address") if isinstance(content, dict) else None
+    local = isinstance(address, str) and bool(LOCAL_HOOK.match(address)) and not public_hooks_only
+    if isinstance(address, str) and not local and not PUBLIC_HOOK.match(address):
+        yield "Invalid body at $.address: must be https with a domain name and without a port"
+    for error in validator(route.body_schema).iter_errors(content):
+        if error.json_path == "$.address" and local:
             continue  # a sandbox on this machine calls hooks on this machine
         yield f"Invalid body at {error.json_path}: {_short(error)}"
 
