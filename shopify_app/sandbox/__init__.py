@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from shopify_app.sandbox.engine import Engine
+from shopify_app.sandbox.frame import app_load_url
 from shopify_app.sandbox.model import Order
 from shopify_app.sandbox.platform import Platform
 from shopify_app.sandbox.problems import UserErrors
@@ -26,7 +27,7 @@ from shopify_app.sandbox.tokens import session_token
 
 __all__ = ["DEMO_SHOP", "ShopState", "ShopifySandbox", "UserErrors"]
 
-DEMO_SHOP = "tts-demo-store.myshopify.com"
+DEMO_SHOP = "demo-outfitters.myshopify.com"
 APP_CONFIG = Path(__file__).resolve().parents[2] / "shopify.app.toml"
 SAVE_EVERY = 2.0
 
@@ -127,9 +128,16 @@ class ShopifySandbox(Platform):
     ) -> None:
         self.stop()
 
-    def session_token(self, domain: str = DEMO_SHOP, *, user: str = "42", lives: int = 60) -> str:
+    def id_token(self, domain: str = DEMO_SHOP, *, user: str = "42", lives: int = 60) -> str:
         """A session token as the admin would mint it for this shop and user."""
         return session_token(self.shop(domain), user=user, lives=lives)
+
+    def app_load_url(
+        self, domain: str = DEMO_SHOP, path: str = "/", query: dict[str, str] | None = None
+    ) -> str:
+        """Where the admin's frame points for this path of the app: what a browser test opens, or fetches."""
+        with self.lock:
+            return app_load_url(self, self.shop(domain), path, query)
 
     def robot(
         self, tiktok_notes: Callable[[Order], str | None] | None = None, *, after: float = 4.0

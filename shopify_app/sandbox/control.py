@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from shopify_app.sandbox import tokens
+from shopify_app.sandbox.carriers import tracking_number
 from shopify_app.sandbox.model import Draft, Order
 from shopify_app.sandbox.problems import UserErrors
 
@@ -43,6 +44,8 @@ def answer(sandbox: ShopifySandbox, method: str, path: str, given: Any) -> Resul
         "settings": lambda: _settings(sandbox, **given),
         "webhooks": lambda: _webhooks(sandbox, **given),
         "shops": lambda: sandbox.add_shop(**given).domain,
+        "number": lambda: {"number": tracking_number(given["company"], sandbox.random)},
+        "scopes": lambda: {"granted": _shop(sandbox, given).record.scopes},
         "id_token": lambda: {"id_token": tokens.session_token(_shop(sandbox, given))},
         "save": sandbox.save,
     }

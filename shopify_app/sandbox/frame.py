@@ -8,48 +8,57 @@ import hmac
 import html
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from shopify_app.sandbox.model import Draft, Order
 from shopify_app.sandbox.tokens import session_token
 
 if TYPE_CHECKING:
     from shopify_app.sandbox import ShopifySandbox
-    from shopify_app.sandbox.server import Answer
     from shopify_app.sandbox.shop import ShopState
 
 ASSETS = Path(__file__).parent / "assets"
+SCRIPTS = {"/cdn/app-bridge.js": "app-bridge.js", "/cdn/polaris.js": "polaris.js"}
 APP_PAGE = re.compile(r"/admin/store/(?P<handle>[^/]+)/apps/(?P<app>[^/]+)(?P<path>/.*)?")
-TYPES = {".js": "text/javascript; charset=utf-8", ".html": "text/html; charset=utf-8"}
+RECORD_PAGE = re.compile(r"/admin/store/(?P<handle>[^/]+)/(?P<kind>orders|draft_orders)/(?P<number>\d+)")
+GIDS = {"orders": "gid://shopify/Order/", "draft_orders": "gid://shopify/DraftOrder/"}
 
 
-def answer(sandbox: ShopifySandbox, path: str, query: dict[str, str], host: str) -> Answer:
-    """The admin page of an app, a CDN script, or 404."""
-    from shopify_app.sandbox.server import Answer
-
-    if path in ("/cdn/app-bridge.js", "/cdn/polaris.js"):
-        headers = {
-            "Content-Type": TYPES[".js"],
-            "Access-Control-Allow-Origin": "*",
-            "Cache-Control": "no-cache",
-        }
-        return Answer(200, (ASSETS / path.removeprefix("/cdn/")).read_bytes(), headers)
-    match = APP_PAGE.fullmatch(path)
-    shop = _by_handle(sandbox, match["handle"]) if match else None
-    if match is None or shop is None or match["app"] != sandbox.app_handle:
-        return Answer(404, b"Not found", {"Content-Type": "text/plain"})
-    page = _page(sandbox, shop, match["path"] or "/", query)
-    return Answer(200, page.encode(), {"Content-Type": TYPES[".html"], "Cache-Control": "no-store"})
+@dataclass
+class Page:
+    content: bytes
+    type: str = "text/html; charset=utf-8"
 
 
-def app_load_url(sandbox: ShopifySandbox, shop: ShopState, path: str, query: dict[str, str]) -> str:
+def page(sandbox: ShopifySandbox, path: str, query: dict[str, str]) -> Page | None:
+    """An app in the admin, an order or draft, or a CDN script; None for any other path."""
+    if path in SCRIPTS:
+        return Page((ASSETS / SCRIPTS[path]).read_bytes(), "text/javascript; charset=utf-8")
+    if match := APP_PAGE.fullmatch(path):
+        shop = _by_handle(sandbox, match["handle"])
+        if shop and match["app"] == sandbox.app_handle:
+            return Page(_app_page(sandbox, shop, match["path"] or "/", query).encode())
+    if match := RECORD_PAGE.fullmatch(path):
+        shop = _by_handle(sandbox, match["handle"])
+        gid = GIDS[match["kind"]] + match["number"]
+        thing = (shop.orders.get(gid) or shop.drafts.get(gid)) if shop else None
+        if shop and thing:
+            return Page(_record_page(sandbox, shop, thing).encode())
+    return None
+
+
+def app_load_url(
+    sandbox: ShopifySandbox, shop: ShopState, path: str = "/", query: dict[str, str] | None = None
+) -> str:
     """A document load as the admin makes it: a fresh session token and the signed query (Shopify contract 2.1)."""
-    host = base64.b64encode(f"admin.shopify.com/store/{shop.handle}".encode()).decode().rstrip("=")
     given = {
-        **query,
+        **(query or {}),
         "embedded": "1",
-        "host": host,
+        "host": base64.b64encode(f"admin.shopify.com/store/{shop.handle}".encode()).decode().rstrip("="),
         "id_token": session_token(shop),
         "locale": "en",
         "shop": shop.domain,
@@ -60,21 +69,66 @@ def app_load_url(sandbox: ShopifySandbox, shop: ShopState, path: str, query: dic
     return f"{sandbox.app_url}{path}?{urlencode({**given, 'hmac': digest})}"
 
 
-def _page(sandbox: ShopifySandbox, shop: ShopState, path: str, query: dict[str, str]) -> str:
-    with sandbox.lock:
-        load = app_load_url(sandbox, shop, path, query)
+def _app_page(sandbox: ShopifySandbox, shop: ShopState, path: str, query: dict[str, str]) -> str:
     facts = {
         "shop": shop.domain,
         "handle": shop.handle,
         "appUrl": sandbox.app_url,
-        "appBase": f"/admin/store/{shop.handle}/apps/{sandbox.app_handle}",
-        "apiKey": sandbox.api_key,
+        "appBase": _app_base(sandbox, shop),
     }
-    page = (ASSETS / "admin.html").read_text()
-    facts_json = json.dumps(facts).replace("<", "\\u003c")
-    for mark, value in (("{{name}}", shop.record.name), ("{{load}}", load), ("{{shop}}", shop.domain)):
-        page = page.replace(mark, html.escape(value))
-    return page.replace("{{facts}}", facts_json)
+    marks = {"name": shop.record.name, "shop": shop.domain, "load": app_load_url(sandbox, shop, path, query)}
+    made = _filled("admin.html", marks)
+    return made.replace("{{facts}}", json.dumps(facts).replace("<", "\\u003c"))
+
+
+def _record_page(sandbox: ShopifySandbox, shop: ShopState, thing: Draft | Order) -> str:
+    """What a merchant would look up; no address, as nobody needs one here."""
+    kind = "Draft" if isinstance(thing, Draft) else "Order"
+    made = _filled("record.html", {"title": f"{kind} {thing.name}", "back": _app_base(sandbox, shop)})
+    lines = [(f"{line.quantity} × {line.sku or line.title}", f"{line.unit_price}") for line in thing.lines]
+    tables = [_table(_facts(thing)), _table(lines)]
+    if isinstance(thing, Order) and thing.fulfillments:
+        tables.append(
+            _table((f.name, f"{f.company} {' '.join(f.numbers)} ({f.status})") for f in thing.fulfillments)
+        )
+    return made.replace("{{rows}}", "".join(tables))
+
+
+def _facts(thing: Draft | Order) -> list[tuple[str, str]]:
+    if isinstance(thing, Draft):
+        state = thing.status.lower()
+    else:
+        words = (
+            thing.financial_status,
+            thing.display_fulfillment_status,
+            "CANCELLED" if thing.cancelled_at else "",
+        )
+        state = ", ".join(word.lower() for word in words if word)
+    return [
+        ("State", state),
+        ("Total", f"{thing.totals.total} {thing.currency}"),
+        ("Tags", ", ".join(thing.tags)),
+        ("Note", thing.note or ""),
+        ("Details", ", ".join(f"{key}: {value}" for key, value in thing.attributes.items())),
+    ]
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    cells = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in rows
+    )
+    return f"<section><table>{cells}</table></section>"
+
+
+def _filled(template: str, marks: dict[str, str]) -> str:
+    made = (ASSETS / template).read_text()
+    for name, value in marks.items():
+        made = made.replace(f"{{{{{name}}}}}", html.escape(value))
+    return made
+
+
+def _app_base(sandbox: ShopifySandbox, shop: ShopState) -> str:
+    return f"/admin/store/{shop.handle}/apps/{sandbox.app_handle}"
 
 
 def _by_handle(sandbox: ShopifySandbox, handle: str) -> ShopState | None:

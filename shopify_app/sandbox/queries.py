@@ -347,6 +347,7 @@ FIELDS: dict[tuple[str, str], Callable[[Any, Any, Arguments], Any]] = {
     ("QueryRoot", "metafieldDefinitions"): lambda c, _, a: connection(
         [d for d in c.shop.record.definitions if d.owner_type == a["ownerType"]], a, by_id
     ),
+    ("QueryRoot", "paymentTermsTemplates"): lambda *_: [{"id": "gid://shopify/PaymentTermsTemplate/1"}],
     ("QueryRoot", "bulkOperation"): lambda *_: None,
     ("QueryRoot", "bulkOperations"): lambda _, __, a: connection([], a),
     ("DraftOrder", "order"): _shop_order,

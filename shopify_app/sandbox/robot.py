@@ -20,14 +20,17 @@ if TYPE_CHECKING:
 TAG = "tiktok shop"
 DO_NOT_SHIP = ("tiktok-do-not-ship", "tiktok-shipped-elsewhere", "tiktok-on-hold")
 CARRIERS = ("UPS", "USPS", "FedEx", "DHL Express")
+UNKNOWN_CARRIER = "Sendle"  # one that TikTok Shop has no provider for
 UK_CARRIERS = ("Royal Mail", "Evri")
 # One order in eight goes out under a wrong name, and two units or more now and then in two parcels.
+NAMED_PLANS = ("plain", "split", "wrong_carrier", "unknown_carrier", "no_number", "wait")
 PLANS = ("plain", "split", "plain", "wrong_carrier", "plain", "plain", "split", "plain")
 
 
 class Robot:
     """Plans: `plain`, `split` (two parcels), `wrong_carrier` (a number that the named carrier cannot have printed),
-    `no_number`, `wait` (not shipped). `notes(order)` may name one; else they take turns."""
+    `unknown_carrier`, `no_number`, `wait` (not shipped). `notes(order)` may name one, or give the seller's note on the
+    TikTok order, which is read as a person would; without either they take turns."""
 
     def __init__(
         self,
@@ -75,7 +78,8 @@ class Robot:
             ]
 
     def _ship(self, shop: ShopState, order: Order) -> None:
-        plan = (self._notes(order) if self._notes else None) or next(self._turns)
+        note = self._notes(order) if self._notes else None
+        plan = _plan_of(note) if note else next(self._turns)
         carriers = UK_CARRIERS if order.currency == "GBP" else CARRIERS
         company = self._random.choice(carriers)
         try:
@@ -86,6 +90,8 @@ class Robot:
             elif plan == "wrong_carrier":
                 other = self._random.choice([c for c in carriers if c != company])
                 shop.fulfill(order.id, None, other, [self._number(company)])
+            elif plan == "unknown_carrier":
+                shop.fulfill(order.id, None, UNKNOWN_CARRIER, [self._number("USPS")])
             elif plan == "no_number":
                 shop.fulfill(order.id, None, None, [])
             elif plan != "wait":
@@ -98,6 +104,15 @@ class Robot:
             continue
         self._used.add(number)
         return number
+
+
+def _plan_of(note: str) -> str:
+    """`demo: fulfil in two parcels` is a note of the TikTok sandbox's order stream."""
+    if note in NAMED_PLANS:
+        return note
+    if "two parcels" in note:
+        return "split"
+    return "unknown_carrier" if "carrier" in note else "plain"
 
 
 def _to_ship(order: Order) -> bool:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from shopify_app.sandbox.engine import Operation
     from shopify_app.sandbox.shop import ShopState
 
-API = re.compile(r"/shops/(?P<domain>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json")
-TOKEN = re.compile(r"/shops/(?P<domain>[^/]+)/admin/oauth/access_token")
+API = re.compile(r"(?:/shops)?/(?P<domain>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json")
+TOKEN = re.compile(r"(?:/shops)?/(?P<domain>[^/]+)/admin/oauth/access_token")
 VERSION = re.compile(r"\d{4}-(01|04|07|10)")
 BAD_TOKEN = "[API] Invalid API key or access token (unrecognized login or wrong password)"
 CLOSED = {
@@ -104,9 +104,7 @@ class Handler(BaseHTTPRequestHandler):
             answer = control.answer(sandbox, method, url.path.removeprefix("/_sandbox/"), _read_json(body))
             self._send(json_answer(*answer, CROSS_ORIGIN))
         else:
-            self._send(
-                frame.answer(sandbox, url.path, dict(parse_qsl(url.query)), self.headers.get("Host", ""))
-            )
+            self._send(_page_answer(sandbox, url.path, dict(parse_qsl(url.query))))
 
     def _admin_api(self, sandbox: ShopifySandbox, domain: str, version: str, body: bytes) -> None:
         if sandbox.settings.latency:
@@ -255,6 +253,15 @@ def _token_answer(sandbox: ShopifySandbox, domain: str, body: bytes) -> Answer:
         if shop is None:
             return json_answer(404, {"errors": "Not Found"})
         return json_answer(*tokens.answer(shop, form))
+
+
+def _page_answer(sandbox: ShopifySandbox, path: str, query: dict[str, str]) -> Answer:
+    with sandbox.lock:
+        page = frame.page(sandbox, path, query)
+    if page is None:
+        return json_answer(404, {"errors": "Not Found"})
+    headers = {"Content-Type": page.type, "Cache-Control": "no-store", "Access-Control-Allow-Origin": "*"}
+    return Answer(200, page.content, headers)
 
 
 def _internal_error() -> dict[str, Any]:
