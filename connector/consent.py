@@ -104,6 +104,11 @@ def keep_code(consent: Consent, code: str) -> Consent:
     return consent
 
 
+def readable(ticket: str) -> str:
+    """A ticket for people: in groups of four."""
+    return "-".join(ticket[i : i + 4] for i in range(0, TICKET_LENGTH, 4))
+
+
 def app_of(code: str) -> str:
     """The registration that a code without a state belongs to."""
     return "ROW" if "ROW" in settings.TIKTOK_APPS and code.startswith(CODE_OF_REST) else "US"
@@ -112,18 +117,8 @@ def app_of(code: str) -> str:
 # ---- the ticket meets its session token ------------------------------------------------------------------------------
 
 
-def redeem(typed: str, shop: Shop, user: str) -> Consent:
-    """The consent of a ticket, with the seller whose shops it opens. Exchanges the code at the first meeting.
-
-    Raises NoTicket, InProgress, Refused, or tiktok.errors.Unavailable when TikTok surely did not see the code.
-    """
-    consent = find(typed, shop, user)
-    if consent.seller is None:
-        exchange(consent)
-    return consent
-
-
 def find(typed: str, shop: Shop, user: str) -> Consent:
+    """The consent of a ticket that this user of this shop may show. NoTicket."""
     ticket = "".join(letter for letter in typed.upper() if letter.isalnum())
     alive = Consent.objects.filter(used_at=None, returned_at__gt=timezone.now() - TICKET_LIVES)
     mine = alive.filter(ticket=ticket).exclude(ticket="")
@@ -137,17 +132,21 @@ def find(typed: str, shop: Shop, user: str) -> Consent:
 
 
 def exchange(consent: Consent) -> None:
-    """A code is good for one exchange: take it from the row, and put it back only if TikTok never saw it."""
+    """Learn whose shops the code opens: `consent.seller`. Connects nothing.
+
+    A code is good for one exchange, so it is taken from the row meanwhile, and put back when TikTok did not
+    answer (tiktok.errors.Unavailable). Raises Refused when it is spent, InProgress when another request has it.
+    """
     sealed = consent.code_sealed
     mine = Consent.objects.filter(pk=consent.pk)
     if not sealed or not mine.filter(code_sealed=sealed).update(code_sealed=""):
         raise InProgress
     try:
         consent.seller = sign_in(consent.app, settings.TOKEN_CIPHER.decrypt(sealed).decode())
-    except (tiktok.errors.Unavailable, tiktok.errors.Rejected) as error:
-        if isinstance(error, tiktok.errors.Unavailable) and not error.may_have_acted:
-            mine.update(code_sealed=sealed)
-            raise
+    except tiktok.errors.Unavailable:
+        mine.update(code_sealed=sealed)
+        raise
+    except tiktok.errors.Rejected as error:
         mine.update(used_at=timezone.now())
         raise Refused(error.public) from None
     mine.update(seller=consent.seller)
@@ -192,12 +191,16 @@ def offers(consent: Consent) -> list[Offer]:
 def confirm(consent: Consent, chosen: Iterable[str], moved: Iterable[str]) -> list[Connection]:
     """Connect the chosen shops (TikTok's shop ids). Those in `moved` are taken from the store they feed.
 
+    Shops of other sellers are passed over; without any shop the consent waits for a better choice.
+
     Raises NoTicket when the consent was used meanwhile, ConnectedElsewhere for a shop that nobody agreed to move.
     """
     moved = set(moved)
     wanted = {*chosen, *moved}
     shops = tiktok.models.Shop.objects.select_for_update().filter(seller=consent.seller, shop_id__in=wanted)
     connections = [connect(consent, shop, may_move=shop.shop_id in moved) for shop in shops]
+    if not connections:
+        return []
     if not Consent.objects.filter(pk=consent.pk, used_at=None).update(used_at=timezone.now()):
         raise NoTicket
     for connection in connections:

@@ -173,8 +173,11 @@ def tiktok_callback(request: HttpRequest) -> HttpResponse:
     except consent.BadState as error:
         return outside(request, "stale", error.domain)
     if kept.shop is None:
-        return outside(request, "claim", ticket=kept.ticket)
+        return outside(request, "claim", ticket=consent.readable(kept.ticket))
     return HttpResponseRedirect(app_in_admin(kept.shop.domain, "/tiktok/confirm", ticket=kept.ticket))
+
+
+OUTSIDE_POLICY = "frame-ancestors 'none'; default-src 'none'; style-src 'self'; base-uri 'none'"
 
 
 def outside(request: HttpRequest, what: str, shop_domain: str = "", ticket: str = "") -> HttpResponse:
@@ -182,7 +185,10 @@ def outside(request: HttpRequest, what: str, shop_domain: str = "", ticket: str 
     back = app_in_admin(shop_domain) if shop_domain else settings.SHOPIFY_ADMIN_URL
     context = {"what": what, "back": back, "ticket": ticket}
     page = render_page(request, "connector/callback.html", context, status=400 if what == "stale" else 200)
-    return dressed(page, visit, "")
+    response = dressed(page, visit, "")
+    response["Content-Security-Policy"] = OUTSIDE_POLICY
+    response["Referrer-Policy"] = "no-referrer"  # the address holds TikTok's code
+    return response
 
 
 @embedded
@@ -190,9 +196,11 @@ def tiktok_confirm(request: EmbeddedRequest) -> HttpResponse:
     """GET shows what is about to be connected, POST connects it."""
     ticket = request.POST.get("ticket", "") or request.GET.get("ticket", "")
     try:
-        granted = consent.redeem(ticket, request.shop, request.user_id)
-        if request.method == "POST":
+        granted = consent.find(ticket, request.shop, request.user_id)
+        if granted.seller is not None and request.method == "POST":
             return confirmed(request, granted)
+        if granted.seller is None:
+            consent.exchange(granted)
     except consent.InProgress:
         return render_page(request, "connector/confirm_wait.html", {"ticket": ticket})
     except consent.NoTicket:
@@ -211,13 +219,12 @@ def ask_to_confirm(request: EmbeddedRequest, granted: Consent, problem: str = ""
 
 
 def confirmed(request: EmbeddedRequest, granted: Consent) -> HttpResponse:
-    chosen, moved = request.POST.getlist("connect"), request.POST.getlist("move")
-    if not chosen and not moved:
-        return ask_to_confirm(request, granted, "nothing")
     try:
-        made = consent.confirm(granted, chosen, moved)
+        made = consent.confirm(granted, request.POST.getlist("connect"), request.POST.getlist("move"))
     except consent.ConnectedElsewhere:
         return ask_to_confirm(request, granted, "elsewhere")
+    if not made:
+        return ask_to_confirm(request, granted, "nothing")
     return render_page(request, "connector/connected.html", {"connections": made})
 
 

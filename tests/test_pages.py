@@ -127,7 +127,7 @@ def test_the_first_valid_token_installs_the_shop(db, settings):
     with ShopifySandbox(**keys, easy=True) as shopify:
         settings.SHOPIFY_SHOP_URL = shopify.shop_url
         domain = next(iter(shopify.shops))
-        response = Client().get("/", {"id_token": shopify.session_token(domain)})
+        response = Client().get("/", {"id_token": shopify.id_token(domain)})
         assert response.status_code == 200
         shop = Shop.objects.get(domain=domain)
         assert shop.installed_at and shop.gid and not shop.missing_scopes()
@@ -141,7 +141,7 @@ def test_a_new_grant_lifts_the_pause_that_the_lost_one_caused(db, settings):
         domain = next(iter(shopify.shops))
         connection = connect(make_shop(domain=domain, paused_reason="reopen"), "749", "Fig")
         connection.pause("shopify_access_lost")
-        assert Client().get("/", {"id_token": shopify.session_token(domain)}).status_code == 200
+        assert Client().get("/", {"id_token": shopify.id_token(domain)}).status_code == 200
     connection.refresh_from_db()
     assert connection.paused_reason == ""
 
