@@ -3,9 +3,13 @@
 from django.db import transaction
 from django.utils import timezone
 
-from connector.models import Order, OrderLog, Parcel
+from connector import carriers
+from connector.models import CarrierLink, Connection, Order, OrderLog, Parcel, SkuLink
 from connector.states import OrderState, ParcelState
 from connector.wake import bell
+
+WAITING_FOR_SKUS = ("sku_unmapped", "sku_conflict", "bundle_unmapped")
+WAITING_FOR_CARRIERS = ("carrier_unknown", "carrier_not_supported")
 
 
 def look_again(order: Order, by: str) -> None:
@@ -59,3 +63,37 @@ def note(order: Order, what: str, by: str, parcel: Parcel | None = None) -> None
     OrderLog.objects.create(
         order=order, parcel=parcel, what="chose", call=what, old=order.state, new=order.state, by=by
     )
+
+
+def link_sku(connection: Connection, sku_id: str, variant_gid: str, title: str, by: str) -> int:
+    """Say which variant a TikTok SKU stands for. Wakes the orders that waited for it and returns how many."""
+    with transaction.atomic():
+        SkuLink.objects.update_or_create(
+            connection=connection,
+            sku_id=sku_id,
+            defaults={"variant_gid": variant_gid, "variant_title": title, "by_hand": True},
+        )
+        waiting = Order.objects.filter(connection=connection, reason__in=WAITING_FOR_SKUS)
+        woken = [order for order in waiting if sku_id in {line["sku_id"] for line in order.detail["lines"]}]
+        for order in woken:
+            note(order, "link", by)
+            order.wake()
+    bell.ring(connection.shop_id)
+    return len(woken)
+
+
+def link_carrier(connection: Connection, company: str, provider_id: str, provider_name: str) -> int:
+    """Say which provider a Shopify carrier name means. Wakes the parcels that waited for it."""
+    key = carriers.normalise(company)
+    with transaction.atomic():
+        CarrierLink.objects.update_or_create(
+            connection=connection,
+            company=key,
+            defaults={"provider_id": provider_id, "provider_name": provider_name},
+        )
+        waiting = Parcel.objects.filter(order__connection=connection, reason__in=WAITING_FOR_CARRIERS)
+        woken = [parcel for parcel in waiting if carriers.normalise(parcel.company) == key]
+        for parcel in woken:
+            parcel.wake()
+    bell.ring(connection.shop_id)
+    return len(woken)

@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 KEEP_ALIVE_EVERY = timedelta(hours=1)
 PURGE_EVERY = timedelta(minutes=10)
 PURGE_BATCH = 500  # small, so that no table is held for long
-REFRESH_GRANT_BELOW = timedelta(days=30)
 NEVER_PURGE_BEFORE = timedelta(days=90)  # after delivery: TikTok's buyer protection (PRODUCT SK61)
 
 
@@ -47,8 +46,7 @@ def due_since(name: str, every: timedelta) -> bool:
 
 def keep_grants_alive() -> None:
     """A shop that nobody touches for 90 days loses its refresh token (contract 2.4): refresh the old ones."""
-    soon = timezone.now() + REFRESH_GRANT_BELOW
-    for shop in Shop.objects.filter(uninstalled_at=None, refresh_expires_at__lt=soon):
+    for shop in Shop.objects.to_keep_alive():
         try:
             shop.keep_alive(session())
         except shopify_app.errors.ShopifyError as error:

@@ -46,6 +46,11 @@ def pause_shop(shop_id: int, error: Exception) -> None:
         connection.pause("shopify_access_lost", error.public)  # type: ignore[attr-defined]
 
 
+def this_second() -> datetime:
+    """TikTok's times are whole seconds: an order placed within the second of the start is not older."""
+    return timezone.now().replace(microsecond=0)
+
+
 def due_index(name: str) -> Index:
     return Index(fields=["shop", "-live", "due_at"], name=name, condition=Q(due_at__isnull=False))
 
@@ -55,7 +60,7 @@ class Connection(Work):
 
     tiktok_shop = models.ForeignKey("tiktok.Shop", on_delete=models.PROTECT, related_name="connections")
     active = models.BooleanField(default=True)
-    started_at = models.DateTimeField(default=timezone.now)  # older orders are imported by choice only
+    started_at = models.DateTimeField(default=this_second)  # older orders are imported by choice only
     connected_by = models.TextField(default="", blank=True)  # Shopify's user id
     settings = models.JSONField(default=dict, blank=True)
     paused_reason = models.TextField(default="", blank=True)

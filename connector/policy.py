@@ -41,7 +41,9 @@ class Policy:
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> Self:
         known = {f.name for f in fields(cls)}
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k in known}
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k in known
+        }
         return cls(**values)
 
     def to_json(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from tiktok.orders import Order as Source
 from tiktok.records import ExternalLine, ExternalOrder
 
 DAY = timedelta(days=1)
+RESERVE_AHEAD = timedelta(minutes=30)  # a reservation is renewed so long before it ends
 CANCEL_POLL = timedelta(seconds=1)
 
 CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
@@ -245,7 +246,7 @@ def needs_a_look(order: Order, source: Source) -> bool:
 
 def reservation_ends(order: Order) -> bool:
     """Stock stays reserved as long as the hold does; extended a day at a time, so at most daily."""
-    return order.reserved_until is not None and order.reserved_until - timezone.now() < timedelta(minutes=30)
+    return order.reserved_until is not None and order.reserved_until - timezone.now() < RESERVE_AHEAD
 
 
 def tend(order: Order, source: Source, draft: Draft) -> None:
@@ -469,6 +470,8 @@ def tell_tiktok(order: Order) -> None:
     try:
         tiktok_for(order.connection, live=order.live).set_external_orders([reference])
     except tiktok.errors.Rejected as error:
+        if isinstance(error, tiktok.errors.AccessLost) and error.code != tiktok.errors.SCOPE_MISSING:
+            raise
         order.wrote("external_orders", refused=error.public)
     else:
         order.wrote("external_orders", order=order.order_gid)
@@ -514,6 +517,8 @@ def cancel_finalized(order: Order, facts: dict[str, Any]) -> None:
         shopify.cancel_order(
             order.order_gid, restock=True, note=f"TikTok Shop order {order.tiktok_id} was cancelled"
         )
+    except shopify_app.errors.AccessLost:
+        raise
     except shopify_app.errors.Rejected as error:
         flag(order, "tiktok-cancelled", True)
         return order.ask("cancelled_after_fulfilled", {"words": error.public}, **facts, flags=order.flags)
@@ -538,13 +543,14 @@ def compare_lines(order: Order, source: Source) -> dict[str, Any]:
 
 
 def correct_address(order: Order, source: Source) -> dict[str, Any]:
-    if not address_is_newer(order, source) or source.masked or order.shopify_state:
-        return {}
+    never = order.addressed_as_of is None  # a merchant completed the draft before TikTok gave an address
     address = mapping.address(source)
-    if address is None:
+    if not (never or address_is_newer(order, source)) or order.shopify_state or source.status == "ON_HOLD":
+        return {}
+    if source.masked or address is None:
         return {}
     if order.parcels.exclude(state=ParcelState.WITHDRAWN).exists():
-        return {"changed_lines": [{"what": "address"}]}
+        return {} if never else {"changed_lines": [{"what": "address"}]}
     shopify_for(order.shop).set_order_address(order.order_gid, address)
     order.wrote("orderUpdate", order=order.order_gid, changed=["address"])
     return {"addressed_as_of": source.update_time}
@@ -735,11 +741,11 @@ def content_for(order: Order, source: Source, choice: matching.Match) -> DraftCo
 
 
 def reserve_until(order: Order, source: Source) -> datetime:
-    """max(paid + 1 h, release date) + margin, and never in the past, which Shopify refuses."""
+    """max(paid + 1 h, release date) + margin; where that is over, a day more. Shopify refuses a past time."""
     margin = timedelta(seconds=order.connection.policy.reserve_margin_seconds)
     ends = [when for when in (hold_ends(source), source.release_date) if when]
     wanted = max(ends, default=timezone.now()) + margin
-    return max(wanted, timezone.now() + margin)
+    return wanted if wanted - timezone.now() > RESERVE_AHEAD else timezone.now() + DAY
 
 
 def hold_ends(source: Source) -> datetime | None:

@@ -6,16 +6,20 @@ database (pytest-django adds the worker's name) and its own Valkey database.
 
 import atexit
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import wait
 
 import django
 import pytest
 import redis
 from django.conf import settings
+from django.db import connections
 
 from connector.launcher.engines import throwaway_engines
 from connector.launcher.environment import environment_for_tests
 
+pytest_plugins = ["world"]
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
@@ -36,6 +40,8 @@ os.environ["DJANGO_SETTINGS_MODULE"] = (
 )
 django.setup()
 
+from connector import jobs  # noqa: E402  (needs Django set up)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -49,3 +55,16 @@ def _empty_valkey() -> Iterator[None]:
     yield
     with redis.Redis.from_url(settings.REDIS_URL) as valkey:
         valkey.flushdb()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _close_row_threads(django_db_setup: None) -> Iterator[None]:
+    """The drain's threads keep their database connections; the test database cannot be dropped under them."""
+    yield
+    together = threading.Barrier(settings.DRAIN_THREADS)
+
+    def close() -> None:
+        together.wait()
+        connections.close_all()
+
+    wait([jobs.pool.submit(close) for _ in range(settings.DRAIN_THREADS)])

@@ -19,13 +19,12 @@ from connector import jobs
 from connector.models import Connection, Order, Parcel
 from connector.transport import session
 from shopify_app.models import Shop
-from shopify_app.sandbox import ShopifySandbox
+from shopify_app.sandbox import DEMO_SHOP, ShopifySandbox
 from tiktok import client as tiktok_client
 from tiktok import oauth
 from tiktok.models import Seller
 from tiktok.sandbox import TikTokSandbox
 
-DOMAIN = "demo-outfitters.myshopify.com"
 SOON = timedelta(seconds=2.5)  # a row due sooner is waited for; later ones are another `pass_time`
 ROWS = tuple(jobs.STEPS)
 
@@ -39,7 +38,7 @@ class World:
 
     @property
     def store(self) -> Any:
-        return self.shopify.shop(DOMAIN)
+        return self.shopify.shop(DEMO_SHOP)
 
     def settle(self, seconds: float = 20) -> None:
         """Drain until nothing is due soon and nothing is on its way to us."""
@@ -54,7 +53,10 @@ class World:
 
     def restless(self) -> list[str]:
         soon = timezone.now() + SOON
-        quiet = {"tiktok": self.tiktok.webhooks.settle(5), "shopify": self.shopify.webhooks.wait_until_quiet(5)}
+        quiet = {
+            "tiktok": self.tiktok.webhooks.settle(5),
+            "shopify": self.shopify.webhooks.wait_until_quiet(5),
+        }
         hooks = [name for name, is_quiet in quiet.items() if not is_quiet]
         return hooks + [row.ref for model in ROWS for row in model.objects.filter(due_at__lte=soon)[:3]]
 
@@ -105,7 +107,7 @@ class World:
 def worlds(transactional_db: None, live_server: Any, settings: Any) -> Iterator[Callable[..., World]]:
     running: list[Any] = []
 
-    def build(*, easy: bool = True, connect: bool = True, webhooks: bool = True) -> World:
+    def build(*, easy: bool = True, other_connector: str = "") -> World:
         tiktok = TikTokSandbox(redirect_url=f"{live_server.url}/tiktok/callback", easy=easy).start()
         shopify = ShopifySandbox(
             api_key=settings.SHOPIFY_API_KEY,
@@ -115,12 +117,29 @@ def worlds(transactional_db: None, live_server: Any, settings: Any) -> Iterator[
         ).start()
         running.extend([tiktok, shopify])
         point_settings(settings, live_server.url, tiktok, shopify)
+        if other_connector:
+            store = shopify.shop(DEMO_SHOP)
+            variant = store.variant("MUG-WHT").id
+            draft = store.create_draft(
+                lineItems=[{"variantId": variant, "quantity": 1}], tags=[other_connector]
+            )
+            store.complete_draft(draft.id)
         return connected(tiktok, shopify)
 
     yield build
+    broken = [violation for sandbox in running for violation in sandbox.violations]
     for sandbox in running:
         sandbox.stop()
     database.close()
+    assert broken == []
+
+
+@pytest.fixture(autouse=True)
+def _no_step_may_break(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """`run` lets no exception out; a test must not pass over one all the same."""
+    yield
+    broken = [r.exc_text for r in caplog.get_records("call") if r.name == "connector.work" and r.exc_info]
+    assert broken == []
 
 
 @pytest.fixture
@@ -137,13 +156,13 @@ def hard_world(worlds: Callable[..., World]) -> World:
 def point_settings(settings: Any, app_url: str, tiktok: TikTokSandbox, shopify: ShopifySandbox) -> None:
     app = tiktok.apps["US"]
     settings.APP_URL = app_url
-    settings.SHOPIFY_SHOP_URL = f"{shopify.url}/shops/{{shop}}"
+    settings.SHOPIFY_SHOP_URL = shopify.shop_url
     settings.SHOPIFY_ADMIN_URL = f"{shopify.url}/admin"
-    settings.SHOPIFY_CDN_URL = f"{shopify.url}/cdn"
+    settings.SHOPIFY_CDN_URL = shopify.cdn_url
     settings.TIKTOK_APPS = {
         "US": {
-            "app_key": app.key,
-            "app_secret": app.secret,
+            "app_key": app.app_key,
+            "app_secret": app.app_secret,
             "service_id": app.service_id,
             "api_url": tiktok.url,
             "auth_url": tiktok.url,
@@ -153,7 +172,7 @@ def point_settings(settings: Any, app_url: str, tiktok: TikTokSandbox, shopify: 
 
 
 def connected(tiktok: TikTokSandbox, shopify: ShopifySandbox) -> World:
-    shop = Shop.install(DOMAIN, shopify.id_token(DOMAIN), session())
+    shop = Shop.install(DEMO_SHOP, shopify.id_token(), session())
     code = tiktok.consent(state="-").split("code=")[1].split("&")[0]
     grant = oauth.exchange("US", code, session())
     shops = tiktok_client.get_shops("US", grant.access_token, session())
@@ -161,4 +180,5 @@ def connected(tiktok: TikTokSandbox, shopify: ShopifySandbox) -> World:
     connection = Connection.objects.create(shop=shop, tiktok_shop=seller.shops.get(), due_at=timezone.now())
     world = World(tiktok, shopify, shop, connection)
     world.settle()
+    connection.refresh_from_db()
     return world
