@@ -148,7 +148,7 @@ class ShopifySandbox(Platform):
         return self._robot
 
     def dump(self) -> dict[str, Any]:
-        """The whole state as JSON-able data; what was planned for later is done first."""
+        """The whole state as JSON-able data; webhooks under way are not part of it."""
         return dump_platform(self)
 
     def load(self, state: Mapping[str, Any]) -> None:

@@ -52,18 +52,6 @@ class Agenda:
             heapq.heappush(self._heap, (when, next(self._order), action))
             self._clock.moved.notify_all()
 
-    def after(self, seconds: float, action: Callable[[], None]) -> None:
-        self.at(self._clock.now() + timedelta(seconds=seconds), action)
-
-    def finish(self) -> None:
-        """Do at once whatever is still to come; for saving the state, which holds no plans."""
-        while True:
-            with self._clock.moved:
-                if not self._heap:
-                    return
-                _, _, action = heapq.heappop(self._heap)
-            action()
-
     def _work(self) -> None:
         while True:
             with self._clock.moved:

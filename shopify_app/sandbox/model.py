@@ -665,8 +665,15 @@ class Grant:
 
 @dataclass
 class Job(Record):
+    """A cancellation under way, with what was asked for."""
+
     id: str
     order_id: str
+    due_at: datetime
+    reason: str
+    restock: bool
+    refund: bool
+    note: str | None
     done: bool = False
 
     @property
@@ -695,6 +702,7 @@ class ShopRecord:
     scopes: list[str] = field(default_factory=list)
     installed_at: datetime | None = None
     uninstalled_at: datetime | None = None
+    redacted_at: datetime | None = None
     next_draft: int = 1
     next_order: int = 1001
     products: dict[str, Product] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -187,23 +187,27 @@ def cancel_later(
     shop: ShopState, order: Order, *, reason: str, restock: bool, refund: bool, note: str | None
 ) -> Job:
     """The platform answers with a job and cancels a moment later; what was shipped meanwhile stops it."""
-    job = Job(id=shop.platform.ids.uuid("Job"), order_id=order.id)
+    delay = draw(shop.platform.random, shop.platform.settings.cancel_after)
+    job = Job(
+        id=shop.platform.ids.uuid("Job"),
+        order_id=order.id,
+        due_at=shop.platform.clock.now() + timedelta(seconds=delay),
+        reason=reason,
+        restock=restock,
+        refund=refund,
+        note=note,
+    )
     shop.record.jobs[job.id] = job
     order.cancel_job = job.id
-
-    def finish() -> None:
-        with shop.platform.lock:
-            job.done = True
-            order.cancel_job = None
-            if order.id in shop.orders and not order.cancelled_at and not order.fulfilled_units:
-                cancel(shop, order, reason=reason, restock=restock, refund=refund, note=note, by="app")
-
-    delay = draw(shop.platform.random, shop.platform.settings.cancel_after)
     if delay:
-        shop.platform.agenda.after(delay, finish)
+        plan_cancellation(shop, job)
     else:
-        finish()
+        _finish_cancellation(shop, job)
     return job
+
+
+def plan_cancellation(shop: ShopState, job: Job) -> None:
+    shop.platform.agenda.at(job.due_at, lambda: _finish_cancellation(shop, job))
 
 
 def cancel(
@@ -223,6 +227,25 @@ def cancel(
         line.current_quantity = 0
     shop.note("order_cancelled", by=by, order=order.id, reason=reason, restock=restock, refunded=refund)
     shop.touch(order, "orders/cancelled", "orders/updated")
+
+
+def _finish_cancellation(shop: ShopState, job: Job) -> None:
+    with shop.platform.lock:
+        job.done = True
+        order = shop.orders.get(job.order_id)
+        if order is None:
+            return
+        order.cancel_job = None
+        if not order.cancelled_at and not order.fulfilled_units:
+            cancel(
+                shop,
+                order,
+                reason=job.reason,
+                restock=job.restock,
+                refund=job.refund,
+                note=job.note,
+                by="app",
+            )
 
 
 def delete(shop: ShopState, order: Order) -> None:

@@ -203,13 +203,20 @@ def _order(shop: ShopState, order: Order) -> Body:
 
 
 def _order_line(shop: ShopState, order: Order, line: OrderLine) -> Body:
+    return _line(shop, order, line) | {
+        "attributed_staffs": [],
+        "current_quantity": line.current_quantity,
+        "sales_line_item_group_id": None,
+    }
+
+
+def _line(shop: ShopState, order: Order, line: OrderLine) -> Body:
+    """What orders and fulfillments both say of a line."""
     left = order.remaining(line)
     sent = order.fulfilled_units.get(line.id, 0)
     return {
         "id": number_of(line.id),
         "admin_graphql_api_id": line.id,
-        "attributed_staffs": [],
-        "current_quantity": line.current_quantity,
         "fulfillable_quantity": left,
         "variant_id": _number(line.variant_id),
         "title": line.title,
@@ -235,7 +242,6 @@ def _order_line(shop: ShopState, order: Order, line: OrderLine) -> Body:
         "discount_allocations": [],
         "duties": [],
         "tax_lines": [],
-        "sales_line_item_group_id": None,
     }
 
 
@@ -277,7 +283,7 @@ def _fulfillment(shop: ShopState, fulfillment: Fulfillment) -> Body:
         "email": order.email or "",
         "destination": _address(order.shipping_address),
         "line_items": [
-            {**_order_line(shop, order, lines[line_id]), "quantity": quantity}
+            {**_line(shop, order, lines[line_id]), "quantity": quantity}
             for line_id, quantity in fulfillment.units.items()
         ],
         "tracking_number": fulfillment.numbers[0] if fulfillment.numbers else None,

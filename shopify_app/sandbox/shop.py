@@ -240,13 +240,15 @@ class ShopState:
         with self.platform.lock:
             self.announce("app/uninstalled", self.record)
             self.record.uninstalled_at = self.platform.clock.now()
+            self.record.redacted_at = None
             self.record.grants.clear()
             self.record.subscriptions.clear()
             self.record.scopes = []
             self.note("app_uninstalled")
-        self.platform.agenda.after(self.platform.settings.redact_after, self._redact_unless_back)
+        self._plan_redaction()
 
     def redact(self) -> None:
+        self.record.redacted_at = self.platform.clock.now()
         self.announce("shop/redact", self.record)
 
     def request_customer_data(self, order_ids: Iterable[str] = ()) -> None:
@@ -313,11 +315,15 @@ class ShopState:
         for variant in variants:
             self.indexes["productVariants"].put(variant.id, _variant_snapshot(product, variant))
 
-    def index_everything(self) -> None:
-        """After loading a saved state: search starts afresh, so does the watch over reservations."""
+    def resume(self) -> None:
+        """After loading a saved state: search starts afresh, and what was to come is planned again."""
         for draft in self.drafts.values():
             if draft.reserved:
                 self._expect_expiry(draft)
+        for job in self.record.jobs.values():
+            if not job.done:
+                orders.plan_cancellation(self, job)
+        self._plan_redaction()
         for product in self.products.values():
             self.index_product(product)
         for draft in self.drafts.values():
@@ -406,9 +412,16 @@ class ShopState:
             raise UserErrors("Fulfillment does not exist", ["id"])
         return fulfillment
 
-    def _redact_unless_back(self) -> None:
-        if not self.installed:
-            self.redact()
+    def _plan_redaction(self) -> None:
+        uninstalled = self.record.uninstalled_at
+        if uninstalled and not self.record.redacted_at:
+            due = uninstalled + timedelta(seconds=self.platform.settings.redact_after)
+            self.platform.agenda.at(due, lambda: self._redact_unless_back(uninstalled))
+
+    def _redact_unless_back(self, uninstalled: datetime) -> None:
+        with self.platform.lock:
+            if self.record.uninstalled_at == uninstalled and not self.record.redacted_at:
+                self.redact()
 
 
 class Bucket:

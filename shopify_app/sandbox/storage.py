@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def dump_platform(platform: Platform) -> dict[str, Any]:
-    platform.agenda.finish()
     with platform.lock:
         return {
             "clock_offset": platform.clock.offset.total_seconds(),
@@ -46,7 +45,7 @@ def load_platform(platform: Platform, state: Mapping[str, Any]) -> None:
             shop.ledger = [entry for entry in platform.ledger if entry["shop"] == shop.domain]
             shop.mails = [entry for entry in platform.mails if entry["shop"] == shop.domain]
             platform.shops[shop.domain] = shop
-            shop.index_everything()
+            shop.resume()
         platform.settle_search()
 
 
