@@ -46,5 +46,5 @@ clean:  ## forgets the demo's data
 	  { echo "Python's venv module is missing: as root, apt-get install python3-venv" >&2; exit 1; }
 	@echo "installing into .venv"
 	@$(PYTHON) -m venv .venv
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input -r requirements-dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --use-pep517 -r requirements-dev.txt
 	@touch $@

@@ -267,3 +267,21 @@ def test_the_demos_secrets_are_made_once_and_for_their_owner(tmp_path):
     keys = demo_keys(file)
     assert file.stat().st_mode & 0o777 == 0o600
     assert demo_keys(file) == keys == json.loads(file.read_text())
+
+
+@pytest.mark.parametrize(
+    ("refused", "complaint"),
+    [("version_info", "Python 3.11 or newer is needed"), ("ensurepip", "Python's venv module is missing")],
+)
+def test_make_says_in_one_line_what_the_machine_lacks(tmp_path, refused, complaint):
+    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+        shutil.copy(PROJECT / name, tmp_path / name)
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase "$2" in *{refused}*) exit 1;; esac\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["make", "run", f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    said = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    assert done.returncode and len(said) == 1 and complaint in said[0]
+    assert not (tmp_path / ".venv").exists()

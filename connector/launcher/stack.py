@@ -64,9 +64,11 @@ def up() -> None:
 
 def start_sandboxes(watch: Watch, env: Mapping[str, str], ports: Sequence[int]) -> None:
     """Both platforms, in one process that learns its addresses from the same settings as the product."""
-    state, hold = str(RUN / "sandbox"), env["HOLD_EXPECTED_SECONDS"]
-    command = manage("sandbox", "--state", state, "--shop", environment.DEMO_SHOP, "--hold-seconds", hold)
-    sandbox = start(watch, "sandbox", command, env)
+    words = (
+        *("--state", str(RUN / "sandbox"), "--shop", environment.DEMO_SHOP),
+        *("--stream", env["DEMO_ORDER_SECONDS"], "--hold-seconds", env["HOLD_EXPECTED_SECONDS"]),
+    )
+    sandbox = start(watch, "sandbox", manage("sandbox", *words), env)
     for port in ports:
         wait_until_open(sandbox, port)
 

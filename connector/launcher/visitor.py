@@ -12,7 +12,6 @@ from connector.launcher.environment import DEMO_SHOP
 
 PATIENCE_SECONDS = 45
 TIMEOUT = 20
-STREAM_EVERY = 20.0
 
 
 class NotThere(Exception):
@@ -26,7 +25,7 @@ def frame_url(env: Mapping[str, str]) -> str:
 
 
 def visit(env: Mapping[str, str]) -> str:
-    """Install the app and connect TikTok, unless both was done before; then let orders come.
+    """Install the app and connect TikTok, unless both was done before.
 
     Gives "" when done, else what a person has to do by hand.
     """
@@ -35,7 +34,6 @@ def visit(env: Mapping[str, str]) -> str:
         while True:
             try:
                 connect(browser, env)
-                let_orders_come(browser, env)
             except (requests.RequestException, NotThere) as error:
                 if time.monotonic() > until:
                     return f"connecting TikTok did not work by itself ({error}): do it in the app's page"
@@ -56,11 +54,6 @@ def connect(browser: requests.Session, env: Mapping[str, str]) -> None:
     connected = submit(browser, env, confirm)
     if not connected.has("a", href="/"):
         raise NotThere("the app does not say that it is connected")
-
-
-def let_orders_come(browser: requests.Session, env: Mapping[str, str]) -> None:
-    wish = {"every": STREAM_EVERY, "hold_seconds": float(env["HOLD_EXPECTED_SECONDS"])}
-    browser.post(f"{env['TIKTOK_API_URL']}/_sandbox/stream", json=wish, timeout=TIMEOUT).raise_for_status()
 
 
 @dataclass

@@ -15,6 +15,7 @@ from tiktok.sandbox.stream import NOTES
 
 RETRY_SCALE = 0.02  # a demo waits seconds for a second delivery, not minutes
 LOST_IDS = 1000  # after a kill the last seconds are forgotten; their ids must not be given out again
+FIRST_PULL = "getOrderList"
 PLANS = {NOTES["wrong_carrier"]: "wrong_carrier", NOTES["two_parcels"]: "split"}
 
 
@@ -26,6 +27,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--state", type=Path, help="folder that keeps the platforms' memory between runs")
         parser.add_argument("--shop", default=DEMO_SHOP, help="myshopify domain of the demo shop")
+        parser.add_argument("--stream", type=float, default=0, help="a new order every so many seconds")
         parser.add_argument("--hold-seconds", type=float, default=3600, help="how long TikTok holds an order")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,7 +38,16 @@ class Command(BaseCommand):
         shopify = shopify_sandbox(options["state"], options["shop"], tiktok.url)
         with tiktok, shopify:
             shopify.robot(lambda order: plan(tiktok, order))
+            if options["stream"] and wait_for_the_first_pull(tiktok, over):
+                tiktok.stream(every=options["stream"], hold_seconds=options["hold_seconds"])
             over.wait()
+
+
+def wait_for_the_first_pull(tiktok: TikTokSandbox, over: threading.Event) -> bool:
+    """Buyers come when the app listens: whatever was ordered before it was connected is not imported by itself."""
+    while FIRST_PULL not in tiktok.calls and not over.wait(0.2):
+        continue
+    return not over.is_set()
 
 
 def tiktok_sandbox(state: Path | None, hold_seconds: float) -> TikTokSandbox:
