@@ -104,13 +104,14 @@ def _facts(thing: Draft | Order) -> list[tuple[str, str]]:
             "CANCELLED" if thing.cancelled_at else "",
         )
         state = ", ".join(word.lower() for word in words if word)
-    return [
+    facts = [
         ("State", state),
         ("Total", f"{thing.totals.total} {thing.currency}"),
         ("Tags", ", ".join(thing.tags)),
         ("Note", thing.note or ""),
         ("Details", ", ".join(f"{key}: {value}" for key, value in thing.attributes.items())),
     ]
+    return [(name, value) for name, value in facts if value]
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:

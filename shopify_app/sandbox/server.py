@@ -15,17 +15,22 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from shopify_app.sandbox import control, frame, tokens
+from shopify_app.sandbox.engine import THROTTLED, Operation
 from shopify_app.sandbox.faults import Fault
 
 if TYPE_CHECKING:
     from shopify_app.sandbox import ShopifySandbox
-    from shopify_app.sandbox.engine import Operation
     from shopify_app.sandbox.shop import ShopState
 
 API = re.compile(r"(?:/shops)?/(?P<domain>[^/]+)/admin/api/(?P<version>[^/]+)/graphql\.json")
 TOKEN = re.compile(r"(?:/shops)?/(?P<domain>[^/]+)/admin/oauth/access_token")
 VERSION = re.compile(r"\d{4}-(01|04|07|10)")
 BAD_TOKEN = "[API] Invalid API key or access token (unrecognized login or wrong password)"
+EMPTY_BUCKET = {
+    "requestedQueryCost": 10,
+    "actualQueryCost": None,
+    "throttleStatus": {"maximumAvailable": 2000.0, "currentlyAvailable": 0, "restoreRate": 100.0},
+}
 CLOSED = {
     402: "This shop is currently frozen",
     403: "[API] This action requires merchant approval",
@@ -133,9 +138,7 @@ class Handler(BaseHTTPRequestHandler):
         elif fault.kind == "internal_error":
             self._send(json_answer(200, _internal_error()))
         elif fault.kind == "throttled":
-            self._send(
-                json_answer(200, {"errors": [{"message": "Throttled", "extensions": {"code": "THROTTLED"}}]})
-            )
+            self._send(json_answer(200, {"errors": [THROTTLED], "extensions": {"cost": EMPTY_BUCKET}}))
         elif fault.kind == "429":
             wait = str(fault.options.get("retry_after", 2.0))
             self._send(json_answer(429, {"errors": "Too many requests"}, {"Retry-After": wait}))

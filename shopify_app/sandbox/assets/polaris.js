@@ -44,7 +44,7 @@
     s-badge[tone="info"] { background: #dcecfd; color: #00407f } s-badge[tone="success"] { background: #d3f3de; color: #0a5132 }
     s-badge[tone="caution"], s-badge[tone="warning"] { background: #ffe8c7; color: #6b4300 }
     s-badge[tone="critical"] { background: #fddcd9; color: #8e1219 }
-    s-table { display: block; overflow-x: auto }
+    s-table { display: table; inline-size: 100% }
     s-table-header-row, s-table-row { display: table-row }
     s-table-body { display: table-row-group }
     s-table-header, s-table-cell { display: table-cell; padding: 10px 12px; text-align: start; vertical-align: top }
@@ -125,7 +125,7 @@
   element("s-section", {
     attributes: ["heading", "subheading", "padding", "accessibilitylabel"],
     css: `:host { display: block } section { background: #fff; border-radius: 12px; box-shadow: 0 1px 2px #0000001f, 0 0 0 1px #0000000d;
-      display: grid; gap: 12px; overflow: hidden; padding: 16px } section.none { padding: 0; gap: 0 }
+      display: grid; gap: 12px; overflow: hidden; padding: 16px } section.none { gap: 0; overflow-x: auto; padding: 0 }
       section.none header { padding: 16px } header { align-items: center; display: flex; gap: 8px } header > div { flex: 1 }
       h2 { font-size: 14px; font-weight: 650; line-height: 20px } p { color: #616161 }`,
     draw: (root, host) => {
