@@ -266,8 +266,9 @@ def _found(provider: Provider, how: How) -> Resolution:
 def check(provider_name: str, number: str) -> Verdict:
     """Judge a number before TikTok sees it: that takes one correction, within 72 hours (TikTok contract 5.2).
 
-    A failed check digit blocks where the format is certain and warns where it is not; a shape we do not know
-    warns; a carrier without published formats passes.
+    A failed check digit blocks where the format is certain and warns where it is not. A shape that none of the
+    carrier's formats has blocks where one of them is certain and warns where none is; a carrier without published
+    formats passes. A partner's numbers pass only where they do not tell their own carrier (TikTok contract 10.2).
     """
     number = clean(number)
     if not number:
@@ -276,8 +277,11 @@ def check(provider_name: str, number: str) -> Verdict:
         return Verdict("block", reason="number_invalid", detail="characters")
     if not SHORTEST <= len(number) <= LONGEST:
         return Verdict("block", reason="number_invalid", detail="length")
-    formats = _formats_of(provider_name)
-    shaped = [(f, surety, f.check_digit_ok(number)) for f, surety in formats if f.pattern.fullmatch(number)]
+    shaped = [
+        (f, surety, f.check_digit_ok(number))
+        for f, surety in _formats_of(provider_name)
+        if f.pattern.fullmatch(number) and (_is_own(f, provider_name) or not f.tells_carrier(number))
+    ]
     return _judge(shaped) if shaped else _judge_stranger(provider_name, number)
 
 
@@ -295,14 +299,15 @@ def _judge(shaped: list[tuple[Format, int, bool | None]]) -> Verdict:
 
 def _judge_stranger(provider_name: str, number: str) -> Verdict:
     """A number that has no shape of its provider: another carrier's, or one nobody published."""
-    publishes = bool(_own_formats(frozenset({normalise(provider_name)})))
+    own = _own_formats(frozenset({normalise(provider_name)}))
+    certain = any(f.strength >= STRENGTH["high"] for f in own)
     others = [fit for fit in fits(number) if fit.alone and fit.check_ok is not False]
     if others:
-        level: Level = "block" if publishes else "warn"
+        level: Level = "block" if own else "warn"
         owners = tuple(dict.fromkeys(fit.provider_name for fit in others))
         return Verdict(level, others[0].format_id, "number_mismatch", "other_carrier", owners)
-    if publishes:
-        return Verdict("warn", reason="number_mismatch", detail="unknown_format")
+    if own:
+        return Verdict("block" if certain else "warn", reason="number_mismatch", detail="unknown_format")
     return Verdict("ok")
 
 
@@ -316,6 +321,10 @@ def fits(number: str) -> list[Fit]:
         for name in f.providers
     ]
     return sorted(found, key=lambda fit: (not fit.alone, not fit.check_ok))
+
+
+def _is_own(format: Format, provider_name: str) -> bool:
+    return normalise(provider_name) not in map(normalise, format.partners)
 
 
 def _has_shape_of(provider_name: str, number: str) -> bool:

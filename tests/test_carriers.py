@@ -459,9 +459,15 @@ def test_a_reseller_with_another_carriers_number_is_only_warned():
     assert (verdict.level, verdict.reason) == ("warn", "number_mismatch")
 
 
-def test_a_shape_that_nobody_published_only_warns():
-    verdict = check("UPS", "HELLO12345")
-    assert (verdict.level, verdict.reason, verdict.detail) == ("warn", "number_mismatch", "unknown_format")
+@pytest.mark.parametrize(("carrier", "level"), [("UPS", "block"), ("USPS", "block"), ("LaserShip", "warn")])
+def test_a_shape_that_the_carrier_never_published_blocks_where_its_formats_are_certain(carrier, level):
+    verdict = check(carrier, "HELLO12345")
+    assert (verdict.level, verdict.reason, verdict.detail) == (level, "number_mismatch", "unknown_format")
+
+
+def test_a_partner_prints_only_the_numbers_that_do_not_tell_their_carrier():
+    assert check("UPS", "9261290983497923666238").level == "ok"
+    assert check("UPS", "9400111899223100001984").level == "block"
 
 
 def test_trying_a_number_lists_whose_it_can_be_the_surest_first():

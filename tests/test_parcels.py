@@ -1,0 +1,310 @@
+"""The way back: every fulfillment in Shopify, whoever made it, becomes tracking that TikTok accepts."""
+
+import pytest
+from world import World
+
+from connector import choices
+from connector.models import InboxEvent, Order, OrderLine, Parcel
+from connector.states import OrderState
+from connector.states import ParcelState as State
+
+UPS, UPS_TOO, UPS_MORE = "1Z410E7W0392751591", "1Z5R89390357567127", "1Z879E930346834440"
+USPS = "9400111899223100001984"
+
+
+def ship(
+    world: World,
+    order: Order,
+    company: str | None = "UPS",
+    *numbers: str,
+    lines: dict[str, int] | None = None,
+):
+    """What a warehouse does; returns the fulfillment."""
+    fulfillment = world.store.fulfill(order.order_gid, lines=lines, company=company, numbers=list(numbers))
+    world.settle()
+    return fulfillment
+
+
+def shipped(world: World) -> list[tuple[str, str, int]]:
+    return [(e["number"], e["provider"], len(e["line_ids"])) for e in world.tiktok_effects("ship")]
+
+
+def test_a_fulfillment_reaches_tiktok_with_its_carrier_and_number(world):
+    order = world.finalized(lines=[("TEE-BLK-M", 2), ("MUG-WHT", 1)])
+    ship(world, order, "UPS", UPS)
+    parcel = world.parcel(order)
+    assert parcel.state == State.ACCEPTED
+    assert parcel.package_id
+    assert shipped(world) == [(UPS, "UPS", 3)]
+    assert world.order(order.tiktok_id).state == OrderState.SHIPPED
+
+
+@pytest.mark.parametrize(
+    ("company", "number", "provider"),
+    [
+        ("usps", "9400 1118 9922 3100 0019 84", "USPS"),
+        ("United States Postal Service", "9400-1118-9922-3100-0019-84", "USPS"),
+        ("Fed Ex", "477179081230", "FedEx"),
+        ("Lasership", "la28372694", "LaserShip"),
+        ("LSO", "LSO-1234-5678", "Lone Star Overnight"),
+        ("DHL", "GM2951173225174494", "DHL eCommerce"),
+        ("DHL", "1099255990", "DHL express"),
+        (None, UPS, "UPS"),
+        ("My own courier", "TBA000000000000", "Amazon Logistics"),
+    ],
+)
+def test_a_carriers_spelling_and_a_numbers_spaces_do_not_matter(world, company, number, provider):
+    order = world.finalized()
+    ship(world, order, company, number)
+    parcel = world.parcel(order)
+    assert (parcel.state, parcel.detail) == (State.ACCEPTED, {})
+    assert shipped(world)[0][1] == provider
+
+
+@pytest.mark.parametrize(
+    ("company", "number", "reason"),
+    [
+        ("UPS", "1Z410E7W0392751592", "number_invalid"),
+        ("UPS", "9400111899223100001984", "number_mismatch"),
+        ("USPS", "940011189922310000198!", "number_invalid"),
+        ("UPS", "1Z", "number_invalid"),
+        ("Sendle", "SNDL12345678", "carrier_not_supported"),
+        ("Bob with a bike", "BOB-1", "carrier_unknown"),
+        ("UPS", None, "number_missing"),
+    ],
+)
+def test_what_tiktok_would_refuse_is_stopped_before_the_call_with_its_reason(world, company, number, reason):
+    order = world.finalized()
+    ship(world, order, company, *([number] if number else []))
+    parcel = world.parcel(order)
+    assert (parcel.state, parcel.reason) == (State.WAITING, reason)
+    assert world.tiktok_effects("ship") == world.tiktok_effects("ship_refused") == []
+
+
+def test_a_corrected_number_in_shopify_takes_the_place_of_a_stopped_one(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "UPS", "1Z410E7W0392751592")
+    world.store.update_tracking(fulfillment.id, numbers=[UPS])
+    world.settle()
+    states = dict(Parcel.objects.filter(order=order).values_list("number", "state"))
+    assert states == {"1Z410E7W0392751592": State.REPLACED, UPS: State.ACCEPTED}
+    assert shipped(world) == [(UPS, "UPS", 1)]
+
+
+def test_a_corrected_carrier_in_shopify_sends_what_waited(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "UPS", USPS)
+    world.store.update_tracking(fulfillment.id, company="USPS")
+    world.settle()
+    assert world.parcel(order).state == State.ACCEPTED
+
+
+def test_a_number_added_later_to_a_fulfillment_without_one_makes_the_parcel(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "UPS")
+    world.store.update_tracking(fulfillment.id, company="UPS", numbers=[UPS])
+    world.settle()
+    assert Parcel.objects.get(order=order, number=UPS).state == State.ACCEPTED
+    assert world.order(order.tiktok_id).state == OrderState.SHIPPED
+
+
+def test_a_carrier_the_merchant_linked_is_used_from_then_on(world):
+    order = world.finalized()
+    ship(world, order, "Bob with a bike", "BOB-1234")
+    woken = choices.link_carrier(world.connection, "Bob with a bike", provider_id(world, "Veho"), "Veho")
+    world.settle()
+    assert woken == 1
+    assert world.parcel(order).state == State.ACCEPTED
+    assert shipped(world) == [("BOB1234", "Veho", 1)]
+
+
+def test_a_fallback_carrier_is_off_by_default_and_marked_when_used(world):
+    world.set_policy(fallback_provider=provider_id(world, "Veho"))
+    order = world.finalized()
+    ship(world, order, "Sendle", "SNDL12345678")
+    parcel = world.parcel(order)
+    assert (parcel.state, parcel.resolved_by) == (State.ACCEPTED, "fallback")
+
+
+def test_a_partial_shipment_sends_its_units_and_the_rest_goes_later(world):
+    order = world.finalized(lines=[("TEE-BLK-M", 3)])
+    line = next(iter(world.store.orders[order.order_gid].lines)).id
+    ship(world, order, "UPS", UPS, lines={line: 2})
+    assert world.order(order.tiktok_id).tiktok_status == "PARTIALLY_SHIPPING"
+    ship(world, order, "UPS", UPS_TOO, lines={line: 1})
+    assert shipped(world) == [(UPS, "UPS", 2), (UPS_TOO, "UPS", 1)]
+    assert world.order(order.tiktok_id).state == OrderState.SHIPPED
+
+
+def test_of_several_numbers_the_first_takes_all_units_and_the_others_are_kept(world):
+    order = world.finalized(lines=[("TEE-BLK-M", 2)])
+    ship(world, order, "UPS", UPS, UPS_TOO)
+    states = dict(Parcel.objects.filter(order=order).values_list("number", "state"))
+    assert states == {UPS: State.ACCEPTED, UPS_TOO: State.KEPT}
+    assert shipped(world) == [(UPS, "UPS", 2)]
+
+
+def test_two_numbers_in_one_field_are_two_numbers(world):
+    order = world.finalized()
+    ship(world, order, "UPS", f"{UPS}, {UPS_TOO}")
+    assert set(Parcel.objects.filter(order=order).values_list("number", flat=True)) == {UPS, UPS_TOO}
+
+
+def test_a_changed_number_is_corrected_once_and_then_a_persons_matter(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "UPS", UPS)
+    world.store.update_tracking(fulfillment.id, numbers=[UPS_TOO])
+    world.settle()
+    assert Parcel.objects.get(number=UPS_TOO).state == State.ACCEPTED
+    assert Parcel.objects.get(number=UPS).state == State.REPLACED
+    assert [e["number"] for e in world.tiktok_effects("correction")] == [UPS_TOO]
+    world.store.update_tracking(fulfillment.id, numbers=[UPS_MORE])
+    world.settle()
+    assert Parcel.objects.get(number=UPS_MORE).reason == "edit_limit"
+    assert len(world.tiktok_effects("correction")) == 1
+
+
+def test_a_number_changed_after_72_hours_is_not_sent(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "UPS", UPS)
+    world.after(73 * 3600)
+    world.store.update_tracking(fulfillment.id, numbers=[UPS_TOO])
+    world.settle()
+    assert Parcel.objects.get(number=UPS_TOO).reason == "tracking_changed_too_late"
+    assert world.tiktok_effects("correction") == world.tiktok_effects("correction_refused") == []
+
+
+def test_a_carrier_changed_after_acceptance_spends_the_correction(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "Veho", "ABCDEFGH12345678")
+    world.store.update_tracking(fulfillment.id, company="OSM")
+    world.settle()
+    parcel = world.parcel(order)
+    assert (parcel.state, parcel.provider_name, parcel.corrections) == (State.ACCEPTED, "OSM Worldwide", 1)
+    assert len(world.tiktok_effects("correction")) == 1
+
+
+def test_a_cancelled_fulfillment_gives_its_units_back(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "UPS", "1Z410E7W0392751592")
+    world.store.cancel_fulfillment(fulfillment.id)
+    world.settle()
+    assert world.parcel(order).state == State.WITHDRAWN
+    ship(world, order, "UPS", UPS)
+    assert shipped(world) == [(UPS, "UPS", 1)]
+
+
+def test_a_fulfillment_cancelled_after_acceptance_asks_and_the_next_number_corrects_it(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "UPS", UPS)
+    world.store.cancel_fulfillment(fulfillment.id)
+    world.settle()
+    assert world.parcel(order).reason == "fulfillment_cancelled"
+    ship(world, order, "UPS", UPS_TOO)
+    assert [e["number"] for e in world.tiktok_effects("correction")] == [UPS_TOO]
+    assert Parcel.objects.get(number=UPS_TOO).state == State.ACCEPTED
+
+
+def test_a_warning_of_tiktok_is_shown_beside_the_accepted_parcel(world):
+    world.tiktok.settings.warn_always = "The number could not be verified."
+    order = world.finalized()
+    ship(world, order, "UPS", UPS)
+    parcel = world.parcel(order)
+    assert (parcel.state, parcel.reason) == (State.ACCEPTED, "tracking_warning")
+    assert parcel.warning
+
+
+def test_what_tiktok_refuses_keeps_its_exact_words_and_is_never_dropped(world):
+    order = world.finalized()
+    world.tiktok.faults.add("ship", "error", code=21004016, message="Provider unavailable today")
+    ship(world, order, "UPS", UPS)
+    parcel = world.parcel(order)
+    assert (parcel.state, parcel.reason) == (State.WAITING, "tracking_refused")
+    assert "Provider unavailable today" in parcel.detail["words"]
+    choices.look_again(order, by="7")
+    world.settle()
+    assert world.parcel(order).state == State.ACCEPTED
+
+
+def test_tracking_entered_during_the_hold_is_parked_and_sent_at_its_end(world):
+    order = world.placed()
+    world.pass_time(2)
+    world.store.complete_draft(order.draft_gid)
+    world.settle()
+    order = world.order(order.tiktok_id)
+    ship(world, order, "UPS", UPS)
+    assert world.parcel(order).reason == "order_on_hold"
+    world.release_hold()
+    assert world.parcel(order).state == State.ACCEPTED
+    assert world.tiktok_effects("ship_refused") == []
+
+
+def test_a_line_that_a_merchant_added_stops_its_fulfillment_with_the_reason(world):
+    order = world.finalized()
+    world.store.edit_order_lines(order.order_gid, add=[("MUG-WHT", 1)])
+    ship(world, order, "UPS", UPS)
+    assert world.parcel(order).reason == "foreign_line"
+    assert world.tiktok_effects("ship") == []
+
+
+def test_more_units_than_tiktok_has_left_are_a_question(world):
+    order = world.finalized(lines=[("TEE-BLK-M", 2)])
+    world.tiktok.cancel_lines(order.tiktok_id, 1)
+    world.settle()
+    ship(world, order, "UPS", UPS)
+    assert world.parcel(order).reason == "too_few_units"
+    assert OrderLine.objects.filter(order=order, parcel=None).count() == 2
+
+
+def test_a_number_of_another_order_is_a_question(world):
+    first, second = world.finalized(), world.finalized()
+    ship(world, first, "UPS", UPS)
+    ship(world, second, "UPS", UPS)
+    parcel = world.parcel(second)
+    assert (parcel.reason, parcel.detail["orders"]) == ("number_in_use", [first.tiktok_id])
+    assert len(shipped(world)) == 1
+
+
+def test_orders_to_one_person_at_one_place_may_share_a_number(world):
+    first = world.finalized()
+    second = world.finalized(same_buyer_as=first.tiktok_id)
+    ship(world, first, "UPS", UPS)
+    ship(world, second, "UPS", UPS)
+    assert {parcel.state for parcel in Parcel.objects.all()} == {State.ACCEPTED}
+
+
+def test_orders_that_tiktok_combined_may_share_a_number(world):
+    first, second = world.finalized(), world.finalized()
+    ship(world, first, "UPS", UPS)
+    ship(world, second, "UPS", UPS)
+    world.tiktok.combine([first.tiktok_id, second.tiktok_id])
+    world.settle()
+    assert world.parcel(second).state == State.ACCEPTED
+
+
+def test_a_fulfillment_of_an_order_that_is_not_ours_is_closed_after_three_looks(world):
+    variant = world.store.variant("MUG-WHT").id
+    draft = world.store.create_draft(lineItems=[{"variantId": variant, "quantity": 1}], tags=["somebody's"])
+    other = world.store.complete_draft(draft.id)
+    world.store.fulfill(other.id, company="UPS", numbers=[UPS])
+    world.settle()
+    for seconds in (11, 61, 601):
+        world.after(seconds)
+    event = InboxEvent.objects.get(topic="fulfillments/create")
+    assert (event.outcome, event.due_at) == ("not ours", None)
+    assert Parcel.objects.count() == 0
+
+
+def test_the_newer_version_of_the_ship_call_is_used_when_the_older_is_retired(world):
+    world.tiktok.settings.retired_ship_versions = ["202309"]
+    order = world.finalized(lines=[("TEE-BLK-M", 2)])
+    ship(world, order, "UPS", UPS)
+    assert world.parcel(order).state == State.ACCEPTED
+
+
+def provider_id(world: World, name: str) -> str:
+    from connector.platforms import tiktok_for
+
+    option = next(iter(world.tiktok.shops)).delivery_option_id
+    listed = tiktok_for(world.connection).get_providers(option, "US", "US")
+    return next(provider.id for provider in listed if provider.name == name)
