@@ -111,7 +111,12 @@ class Connection(Work):
         """Lift the pause and wake all that waited for it, the pulls first of all."""
         now = timezone.now()
         Connection.objects.filter(pk=self.pk).update(
-            paused_reason="", paused_words="", paused_at=None, due_at=now
+            paused_reason="",
+            paused_words="",
+            paused_at=None,
+            due_at=now,
+            tiktok_pulled_at=None,
+            shopify_pulled_at=None,
         )
         self.paused_reason = ""
         Order.objects.filter(connection=self, last_error=PAUSED).update(due_at=now, last_error="")

@@ -57,7 +57,7 @@ def test_a_carriers_spelling_and_a_numbers_spaces_do_not_matter(world, company, 
     order = world.finalized()
     ship(world, order, company, number)
     parcel = world.parcel(order)
-    assert (parcel.state, parcel.detail) == (State.ACCEPTED, {})
+    assert parcel.state == State.ACCEPTED, parcel.detail
     assert shipped(world)[0][1] == provider
 
 
