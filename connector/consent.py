@@ -31,7 +31,7 @@ STATE_LIVES = timedelta(minutes=30)  # TikTok's code lives as long
 TICKET_LIVES = timedelta(minutes=10)
 CODE_OF_REST = ("ROW_", "GCP_")  # how the codes of the rest-of-world registration begin (TikTok contract 1.2)
 TICKET_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # people may type it: no I, O, 0, 1
-TICKET_LENGTH = 20
+TICKET_LENGTH = 16
 
 DISCONNECTED = "disconnected"  # last_error of an order whose connection is off
 KEEP, DELETE = "keep", "delete"  # what becomes of held drafts

@@ -177,18 +177,21 @@ def tiktok_callback(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(app_in_admin(kept.shop.domain, "/tiktok/confirm", ticket=kept.ticket))
 
 
-OUTSIDE_POLICY = "frame-ancestors 'none'; default-src 'none'; style-src 'self'; base-uri 'none'"
+OUTSIDE_HEADERS = {
+    "Content-Security-Policy": "frame-ancestors 'none'; default-src 'none'; style-src 'self'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",  # the address holds TikTok's code
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 def outside(request: HttpRequest, what: str, shop_domain: str = "", ticket: str = "") -> HttpResponse:
-    visit = prepared(request)
     back = app_in_admin(shop_domain) if shop_domain else settings.SHOPIFY_ADMIN_URL
     context = {"what": what, "back": back, "ticket": ticket}
     page = render_page(request, "connector/callback.html", context, status=400 if what == "stale" else 200)
-    response = dressed(page, visit, "")
-    response["Content-Security-Policy"] = OUTSIDE_POLICY
-    response["Referrer-Policy"] = "no-referrer"  # the address holds TikTok's code
-    return response
+    for header, value in OUTSIDE_HEADERS.items():
+        page[header] = value
+    return page
 
 
 @embedded

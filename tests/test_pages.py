@@ -430,7 +430,7 @@ def test_older_orders_are_announced(connection, visitor):
 def test_disconnecting_asks_about_held_drafts_and_keeps_them(connection, visitor):
     order = plant(connection, "577000000000000123")
     asked = visitor.open(f"/connections/{connection.pk}/disconnect").content.decode()
-    assert "1 draft order is on hold" in asked and "Delete them from Shopify" in asked
+    assert "1 draft order is on hold" in asked and "Delete from Shopify" in asked
     response = visitor.post(f"/connections/{connection.pk}/disconnect", drafts="keep")
     assert (response.status_code, response["Location"]) == (302, "/connections")
     connection.refresh_from_db()
