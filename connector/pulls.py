@@ -92,9 +92,8 @@ def pull_tiktok(connection: Connection) -> bool:
             return False
         connection.keep(tiktok_until=timezone.now(), tiktok_page="")
     since = (connection.tiktok_cursor or connection.started_at - FIRST_LOOK_BACK) - settings.PULL_OVERLAP
-    page = tiktok_for(connection, live=False).search_orders(
-        since, connection.tiktok_until, connection.tiktok_page
-    )
+    # No upper time: TikTok's own now is the end, and its clock may be ahead of ours.
+    page = tiktok_for(connection, live=False).search_orders(since, page_token=connection.tiktok_page)
     store_orders(connection, page.orders)
     if page.next_page_token:
         connection.keep(tiktok_page=page.next_page_token)

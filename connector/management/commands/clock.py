@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from connector import clock
 
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         close_old_connections()
         try:
             clock.tick()
-        except DatabaseError as error:
+        except (OperationalError, InterfaceError) as error:
             log.warning("the database does not answer", extra={"error": type(error).__name__})
         except Exception:
             log.exception("tick failed")
