@@ -16,8 +16,10 @@ def look_again(order: Order, by: str) -> None:
     """Read both platforms again, now, and try what stopped once more."""
     with transaction.atomic():
         note(order, "look again", by)
-        order.wake(draft_touched=True, order_touched=True)
-        order.parcels.filter(state=ParcelState.WAITING).update(due_at=timezone.now())
+        order.wake(draft_touched=True, order_touched=True, attempts=0, failing_since=None)
+        order.parcels.filter(state=ParcelState.WAITING).update(
+            due_at=timezone.now(), attempts=0, failing_since=None
+        )
     bell.ring(order.shop_id)
 
 

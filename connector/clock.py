@@ -14,6 +14,7 @@ from connector.models import Connection, Consent, Heartbeat, InboxEvent, Order, 
 from connector.states import ENDED, OrderState
 from connector.transport import session
 from shopify_app.models import Shop
+from tiktok.models import Seller
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ def purge(now: datetime) -> None:
     """Forget by rule, in small batches: events, ended orders with their log, consents nobody finished."""
     forget(InboxEvent.objects.filter(received_at__lt=now - settings.KEEP_EVENTS, due_at=None))
     forget(Consent.objects.filter(created_at__lt=now - timedelta(days=1)))
+    forget(Seller.objects.filter(shops__connections=None, granted_at__lt=now - timedelta(days=1)))
     old = now - max(settings.KEEP_ORDERS, NEVER_PURGE_BEFORE)
     ended = Q(state__in=[*ENDED, OrderState.SKIPPED, OrderState.OUTSIDE, OrderState.DELIVERED])
     orders = Order.objects.filter(ended, changed_at__lt=old)

@@ -19,7 +19,7 @@ from django.utils import timezone
 import tiktok.client
 import tiktok.errors
 import tiktok.models
-from connector.models import Connection, Consent, Order
+from connector.models import DELETE, DISCONNECTED, Connection, Consent, Order
 from connector.states import OrderState
 from connector.transport import session as transport
 from connector.wake import bell
@@ -32,9 +32,6 @@ TICKET_LIVES = timedelta(minutes=10)
 CODE_OF_REST = ("ROW_", "GCP_")  # how the codes of the rest-of-world registration begin (TikTok contract 1.2)
 TICKET_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # people may type it: no I, O, 0, 1
 TICKET_LENGTH = 16
-
-DISCONNECTED = "disconnected"  # last_error of an order whose connection is off
-KEEP, DELETE = "keep", "delete"  # what becomes of held drafts
 
 
 class BadState(Exception):

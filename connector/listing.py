@@ -10,6 +10,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from connector.models import Order, Parcel
+from connector.states import KEPT_OUT
 from connector.states import OrderState as State
 from shopify_app.models import Shop
 
@@ -17,7 +18,6 @@ PAGE_SIZE = 50
 COUNTED_TO = 100  # "99+": a count never reads more rows than this
 
 # The filters, in the order of the tabs. What a rule keeps out has a reason as well, but asks nobody.
-KEPT_OUT = (State.OFFERED, State.SKIPPED, State.OUTSIDE)
 SHOWS: dict[str, Promise] = {
     "all": _("All"),
     "hold": _("On hold"),

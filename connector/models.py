@@ -13,11 +13,14 @@ from django.utils import timezone
 
 import shopify_app.errors
 from connector.policy import Policy
-from connector.states import IN_SHOPIFY, MOVES, OrderState, ParcelState
+from connector.states import IN_SHOPIFY, KEPT_OUT, MOVES, OrderState, ParcelState
 from connector.work import Work
 from shopify_app.models import Shop
 
-PAUSED = "connection_paused"  # last_error of a row that waits for its connection
+# last_error of a row that waits for its connection
+PAUSED = "connection_paused"
+DISCONNECTED = "disconnected"
+KEEP, DELETE = "keep", "delete"  # what becomes of held drafts at a disconnect: settings["held_drafts"]
 
 
 PULL_AFTER_PARK = timedelta(minutes=15)
@@ -285,9 +288,14 @@ class Order(Work):
             due_index("order_due"),
             Index(fields=["shop", "-placed_at", "-id"], name="order_list"),
             Index(fields=["shop", "state", "-placed_at", "-id"], name="order_list_by_state"),
-            Index(fields=["shop", "-placed_at", "-id"], name="order_attention", condition=~Q(reason="")),
+            Index(
+                fields=["shop", "-placed_at", "-id"],
+                name="order_attention",
+                condition=~Q(reason="") & ~Q(state__in=sorted(KEPT_OUT)),
+            ),
             Index(fields=["tiktok_id"], name="order_tiktok_id"),
             Index(fields=["shop", "order_name"], name="order_name"),
+            Index(fields=["shop", "draft_name"], name="order_draft_name"),
         ]
 
     def __str__(self) -> str:
@@ -405,6 +413,7 @@ class Parcel(Work):
         indexes = [
             due_index("parcel_due"),
             Index(fields=["number"], name="parcel_number"),
+            Index(fields=["shop", "order"], name="parcel_attention", condition=~Q(reason="")),
         ]
 
     def __str__(self) -> str:

@@ -214,6 +214,20 @@ ROWS = (
         _("TikTok says: {kind}."),
     ),
     Reason(
+        "skipped_by_person",
+        _("Kept out by you"),
+        _("Somebody in your shop chose to keep this order out of Shopify. Its draft was deleted."),
+        _("Fulfil it in TikTok's Seller Center, or import it after all."),
+        IMPORT,
+    ),
+    Reason(
+        "disconnected",
+        _("The TikTok shop was disconnected"),
+        _("The connection ended while the order was held, and its draft was deleted as you asked."),
+        _("Fulfil it in TikTok's Seller Center, or connect the TikTok shop again and import it."),
+        IMPORT,
+    ),
+    Reason(
         "kind_skipped",
         _("Orders of this kind are not imported"),
         _("Your settings keep this kind of order out of Shopify."),

@@ -50,3 +50,5 @@ MOVES: dict[str, frozenset[str]] = {
 IN_SHOPIFY = frozenset({Order.FINALIZED, Order.SHIPPED, Order.DELIVERED, Order.COMPLETED})
 # Nothing more is to be done for these, whatever TikTok says later.
 ENDED = frozenset({Order.COMPLETED, Order.CANCELLED})
+# Kept out by a rule or waiting for a choice: their reason explains, and asks for nothing.
+KEPT_OUT = frozenset({Order.OFFERED, Order.SKIPPED, Order.OUTSIDE})

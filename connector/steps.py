@@ -15,7 +15,7 @@ from django.utils import timezone
 import shopify_app.errors
 import tiktok.errors
 from connector import carriers, mapping, matching, rules
-from connector.models import PAUSED, InboxEvent, Order, OrderLine
+from connector.models import DELETE, DISCONNECTED, PAUSED, InboxEvent, Order, OrderLine
 from connector.platforms import shopify_for, tiktok_for
 from connector.rules import Fate
 from connector.states import MOVES, ParcelState
@@ -37,8 +37,17 @@ def advance_order(order: Order) -> None:
     if order.connection.paused:
         return order.release(None, last_error=PAUSED)
     if not order.connection.active and order.state not in FOLLOWED:
-        return order.release(None, last_error="disconnected")
+        return disconnected(order)
     return STEPS[State(order.state)](order)
+
+
+def disconnected(order: Order) -> None:
+    """Nothing new for a shop that was disconnected; its held drafts stay or go, as the merchant said."""
+    if order.state == State.ON_HOLD and order.connection.settings.get("held_drafts") == DELETE:
+        shopify_for(order.shop).delete_draft(order.draft_gid)
+        order.wrote("draftOrderDelete", draft=order.draft_gid, why="disconnected")
+        return order.move(State.SKIPPED, reason="disconnected", draft_gid="", prepared_at=None)
+    return order.release(None, last_error=DISCONNECTED)
 
 
 # ---- into Shopify --------------------------------------------------------------------------------

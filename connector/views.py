@@ -25,8 +25,8 @@ from connector.embedded import (
     toast,
     trouble,
 )
-from connector.models import Connection, Consent, Order, Parcel
-from connector.states import OrderState, ParcelState
+from connector.models import DELETE, KEEP, Connection, Consent, Order, Parcel
+from connector.states import KEPT_OUT, OrderState, ParcelState
 
 # ---- orders ----------------------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ def live(request: EmbeddedRequest, wish: listing.Wish) -> dict[str, Any]:
     shown = {
         "wish": wish,
         "page": page,
-        "kept_out": listing.KEPT_OUT,
+        "kept_out": KEPT_OUT,
         "connections": connections,
         "connected": any(connection.active for connection in connections),
         "asking": listing.count_of(listing.asking(request.shop)),
@@ -133,7 +133,7 @@ def disconnect(request: EmbeddedRequest, connection_id: int) -> HttpResponse:
         held = Order.objects.filter(connection=connection, state=OrderState.ON_HOLD)
         context = {"connection": connection, "held": listing.count_of(held)}
         return render_page(request, "connector/disconnect.html", context)
-    drafts = consent.DELETE if request.POST.get("drafts") == consent.DELETE else consent.KEEP
+    drafts = DELETE if request.POST.get("drafts") == DELETE else KEEP
     consent.disconnect(connection, drafts)
     return redirect("connections")
 

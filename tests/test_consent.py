@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from connector import consent
-from connector.models import PAUSED, Connection, Consent, Order
+from connector.models import DISCONNECTED, PAUSED, Connection, Consent, Order
 from connector.states import OrderState
 from tests.shopify_script import DOMAIN, make_shop
 from tests.visits import Visitor
@@ -365,7 +365,7 @@ def test_connecting_after_a_disconnect_takes_orders_from_then_on(tiktok, visitor
         tiktok_id="577",
         state=OrderState.ON_HOLD,
         draft_gid="gid://shopify/DraftOrder/1",
-        last_error=consent.DISCONNECTED,
+        last_error=DISCONNECTED,
     )
     visitor.post(f"/connections/{connection.pk}/disconnect", drafts="keep")
     again = connected(tiktok, visitor)

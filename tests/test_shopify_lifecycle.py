@@ -35,7 +35,7 @@ def sandbox(settings):
 @pytest.fixture
 def client(sandbox):
     with requests.Session() as http:
-        yield Client(Shop.install(DEMO_SHOP, sandbox.session_token(), http), http)
+        yield Client(Shop.install(DEMO_SHOP, sandbox.id_token(), http), http)
 
 
 def content(client, sandbox):
