@@ -1,18 +1,19 @@
 from django.urls import path
 
-from connector import embedded, status, views, webhooks
+from connector import embedded, status, webhooks
+from connector.views import connect, orders
 
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("orders/rows", views.rows, name="rows"),
-    path("orders/<int:order_id>/<slug:choice>", views.choose, name="choose"),
-    path("parcels/<int:parcel_id>/send-anyway", views.send_anyway, name="send-anyway"),
-    path("connections", views.connections, name="connections"),
-    path("connections/<int:connection_id>/disconnect", views.disconnect, name="disconnect"),
-    path("connections/<int:connection_id>/resume", views.resume, name="resume"),
-    path("tiktok/consents", views.consents, name="consents"),
-    path("tiktok/callback", views.tiktok_callback, name="tiktok-callback"),
-    path("tiktok/confirm", views.tiktok_confirm, name="tiktok-confirm"),
+    path("", orders.home, name="home"),
+    path("orders/rows", orders.rows, name="rows"),
+    path("orders/<int:order_id>/<slug:choice>", orders.choose, name="choose"),
+    path("parcels/<int:parcel_id>/send-anyway", orders.send_anyway, name="send-anyway"),
+    path("connections", connect.connections, name="connections"),
+    path("connections/<int:connection_id>/disconnect", connect.disconnect, name="disconnect"),
+    path("connections/<int:connection_id>/resume", connect.resume, name="resume"),
+    path("tiktok/consents", connect.consents, name="consents"),
+    path("tiktok/callback", connect.tiktok_callback, name="tiktok-callback"),
+    path("tiktok/confirm", connect.tiktok_confirm, name="tiktok-confirm"),
     path("auth/session-token", embedded.session_token_page, name="session-token"),
     path("webhooks/shopify", webhooks.from_shopify, name="shopify-webhook"),
     path("webhooks/tiktok", webhooks.from_tiktok, name="tiktok-webhook"),
@@ -21,5 +22,5 @@ urlpatterns = [
     path("statusz", status.statusz),
     path("metrics", status.metrics),
 ]
-handler404 = "connector.views.not_found"
-handler500 = "connector.views.server_error"
+handler404 = "connector.views.trouble.not_found"
+handler500 = "connector.views.trouble.server_error"
