@@ -1,12 +1,16 @@
 """The probe on both sandboxes over real HTTP: the facts it finds, and that it leaves a store as it was."""
 
+import importlib
 import os
+import re
 import signal
 import threading
 import time
 from io import StringIO
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 from graphql import parse, validate
@@ -362,3 +366,20 @@ def test_every_document_of_the_probe_has_its_operation_with_its_points():
     assert {o.name: o.cost for o in PROBE_OPERATIONS} == {
         o.name: requested_cost(o.text) for o in PROBE_OPERATIONS
     }
+
+
+def test_every_function_that_the_guide_to_going_live_names_exists():
+    text = (Path(settings.BASE_DIR) / "docs" / "live.md").read_text()
+    named = re.findall(r"`((?:connector|shopify_app|tiktok)(?:\.\w+)+)`", text)
+    assert len(named) > 60
+    assert [name for name in named if not exists(name)] == []
+
+
+def exists(name: str) -> bool:
+    parts = name.split(".")
+    found = importlib.import_module(".".join(parts[:2]))
+    for part in parts[2:]:
+        if not hasattr(found, part):
+            return False
+        found = getattr(found, part)
+    return True
