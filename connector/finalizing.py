@@ -1,0 +1,67 @@
+"""From a complete draft to a Shopify order that we know, line by line."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from connector.models import InboxEvent, Order
+from connector.observing import lines_of, observed, store_line_ids
+from connector.platforms import shopify_for
+from connector.states import OrderState as State
+from shopify_app.orders import CompletedOrder, Draft, OrderState
+from tiktok.orders import Order as Source
+
+
+def complete(order: Order, source: Source) -> None:
+    order.keep(complete_sent_at=timezone.now())
+    done = shopify_for(order.shop, live=order.live).complete_draft(
+        order.draft_gid, lines=len(lines_of(order, source))
+    )
+    order.wrote(
+        "draftOrderComplete", order=done.id, name=done.name, total=str(done.total), currency=done.currency
+    )
+    finalize(order, source, done)
+
+
+def finalize(order: Order, source: Source, done: CompletedOrder, **facts: Any) -> None:
+    """The draft is an order now: keep its id and its lines' ids, and wake what waited for them."""
+    order.other_line_gids = store_line_ids(order, done)
+    order.move(
+        State.FINALIZED,
+        due_at=timezone.now(),
+        **observed(order, source)
+        | {
+            "order_gid": done.id,
+            "order_name": done.name,
+            "finalized_at": timezone.now(),
+            "other_line_gids": order.other_line_gids,
+        }
+        | facts,
+    )
+    InboxEvent.objects.filter(shop=order.shop, done_at=None, facts__order_id=done.id).update(
+        due_at=timezone.now()
+    )
+
+
+def completed_elsewhere(order: Order, source: Source, draft: Draft) -> None:
+    """The draft is complete: our answer was lost, or a merchant did it by hand, then without the address."""
+    state = shopify_for(order.shop, live=order.live).get_order(draft.order_id)
+    if state is None:
+        return order.ask("merchant_deleted", **observed(order, source), draft_touched=False)
+    by_hand = order.complete_sent_at is None
+    facts: dict[str, Any] = {"order_touched": True, "fulfillments_read_at": None}
+    if by_hand and source.status == "ON_HOLD":
+        facts |= {"reason": "draft_completed_by_hand"}
+    return finalize(order, source, with_lines(order, state), **facts)
+
+
+def with_lines(order: Order, state: OrderState) -> CompletedOrder:
+    return CompletedOrder(
+        id=state.id,
+        name=state.name,
+        total=state.total,
+        currency=state.currency,
+        financial_status=state.financial_status,
+        gateways=(),
+        lines=tuple(shopify_for(order.shop).get_order_lines(state.id)),
+    )

@@ -1,0 +1,220 @@
+"""An order that Shopify has: both sides learn each other's ids, then we follow what either does to it."""
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+import shopify_app.errors
+import tiktok.errors
+from connector import carriers, mapping, rules
+from connector.models import InboxEvent, Order, OrderLine
+from connector.observing import address_is_newer, look, observed
+from connector.platforms import shopify_for, tiktok_for
+from connector.states import MOVES, ParcelState
+from connector.states import OrderState as State
+from connector.waits import recheck_due
+from tiktok.orders import Order as Source
+from tiktok.records import ExternalLine, ExternalOrder
+
+CANCEL_POLL = timedelta(seconds=1)
+CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
+SHIPPED_ELSEWHERE_TAG = "tiktok-shipped-elsewhere"
+CANCELLED_TAG = "tiktok-cancelled"
+PARKED_PARCELS = ("order_on_hold", "cancel_requested_shipped", "tiktok_ships")
+
+
+def follow(order: Order) -> None:
+    """An order that Shopify has: tell both sides of each other, then follow what either does to it."""
+    if not order.referenced_at:
+        return refer(order)
+    source = look(order)
+    if source is None:
+        return None
+    facts = observed(order, source)
+    if order.order_touched:
+        facts |= read_shopify_order(order)
+        order.shopify_state = facts["shopify_state"]
+    if source.cancelled:
+        return cancel_finalized(order, facts)
+    facts |= compare_lines(order, source)
+    facts |= correct_address(order, source)
+    flag(order, CANCEL_REQUESTED_TAG, source.is_buyer_request_cancel)
+    flag(order, SHIPPED_ELSEWHERE_TAG, bool(facts["shipped_elsewhere"]))
+    reason, detail = standing_reason(order, source, facts)
+    facts |= {"reason": reason, "detail": detail, "flags": order.flags}
+    wake_parcels(order)
+    to = state_of(source)
+    if to != order.state and to in MOVES[order.state]:
+        return order.move(to, **facts)
+    if reason:
+        return order.ask(due_at=recheck_due(order), **facts)
+    return order.wait(recheck_due(order), **facts)
+
+
+def refer(order: Order) -> None:
+    """Each side learns the other's id: ours to look up, theirs to search by."""
+    shopify_for(order.shop, live=order.live).set_reference(
+        order.order_gid, {"tiktok_order_id": order.tiktok_id}, order.tiktok_id
+    )
+    order.wrote("orderUpdate", order=order.order_gid, changed=["reference"])
+    tell_tiktok(order)
+    late = not order.complete_sent_at and order.fulfillments_read_at is None
+    if late:  # a fulfillment may be older than our knowledge of the order
+        store_fulfillment_events(order)
+    due = timezone.now() if late else (order.finalized_at or timezone.now()) + settings.RECHECK_AFTER_FINALIZE
+    order.succeed(due, referenced_at=timezone.now(), fulfillments_read_at=timezone.now())
+
+
+def tell_tiktok(order: Order) -> None:
+    """Shopify's ids at TikTok. It needs a scope of its own; without it the order lacks nothing."""
+    units = OrderLine.objects.filter(order=order).exclude(shopify_line_gid="")
+    lines = tuple(
+        ExternalLine(id=legacy(unit.shopify_line_gid), origin_id=unit.tiktok_line_id) for unit in units
+    )
+    reference = ExternalOrder(order_id=order.tiktok_id, id=legacy(order.order_gid), lines=lines)
+    try:
+        tiktok_for(order.connection, live=order.live).set_external_orders([reference])
+    except tiktok.errors.Rejected as error:
+        if isinstance(error, tiktok.errors.AccessLost) and error.code != tiktok.errors.SCOPE_MISSING:
+            raise
+        order.wrote("external_orders", refused=error.public)
+    else:
+        order.wrote("external_orders", order=order.order_gid)
+
+
+def legacy(gid: str) -> str:
+    return gid.rpartition("/")[2]
+
+
+def store_fulfillment_events(order: Order) -> None:
+    for fulfillment in shopify_for(order.shop).get_order_fulfillments(order.order_gid):
+        facts = {"id": fulfillment.id, "order_id": order.order_gid, "status": fulfillment.status}
+        InboxEvent.ring("shopify", "fulfillments/update", order.shop_id, facts, fulfillment.updated_at)
+
+
+def read_shopify_order(order: Order) -> dict[str, Any]:
+    """What the merchant did to the Shopify order."""
+    state = shopify_for(order.shop).get_order(order.order_gid)
+    if state is None:
+        found = "deleted"
+    elif state.cancelled:
+        found = "cancelled"
+    elif state.financial_status == "REFUNDED":
+        found = "refunded"
+    else:
+        found = ""
+    return {"shopify_state": found, "order_touched": False}
+
+
+def cancel_finalized(order: Order, facts: dict[str, Any]) -> None:
+    """TikTok cancelled an order that Shopify has: cancel it there too, unless goods have left."""
+    shopify = shopify_for(order.shop)
+    state = shopify.get_order(order.order_gid)
+    if state is None or state.cancelled:
+        return order.move(State.CANCELLED, **facts)
+    if state.fulfillment_status not in ("UNFULFILLED", "ON_HOLD", "SCHEDULED"):
+        flag(order, CANCELLED_TAG, True)
+        return order.ask("cancelled_after_fulfilled", {"order": order.order_name}, **facts, flags=order.flags)
+    if not order.connection.policy.cancel_in_shopify and "cancelled_in_tiktok" not in order.dismissed:
+        flag(order, CANCELLED_TAG, True)
+        return order.ask("cancelled_in_tiktok", {"order": order.order_name}, **facts, flags=order.flags)
+    try:
+        shopify.cancel_order(
+            order.order_gid, restock=True, note=f"TikTok Shop order {order.tiktok_id} was cancelled"
+        )
+    except shopify_app.errors.AccessLost:
+        raise
+    except shopify_app.errors.Rejected as error:
+        flag(order, CANCELLED_TAG, True)
+        return order.ask("cancelled_after_fulfilled", {"words": error.public}, **facts, flags=order.flags)
+    order.wrote("orderCancel", order=order.order_gid)
+    return order.wait(timezone.now() + CANCEL_POLL, **facts)
+
+
+def compare_lines(order: Order, source: Source) -> dict[str, Any]:
+    """What TikTok changed after we finalized, and the numbers it holds that we did not send."""
+    gone = {line.id for line in source.line_items if line.cancelled}
+    OrderLine.objects.filter(order=order, tiktok_line_id__in=gone, cancelled=False).update(cancelled=True)
+    ours = set(order.parcels.values_list("number", flat=True))
+    foreign = {
+        (line.shipping_provider_name or source.shipping_provider, line.tracking_number)
+        for line in source.line_items
+        if line.tracking_number and carriers.clean(line.tracking_number) not in ours
+    }
+    return {
+        "changed_lines": [asdict(change) for change in mapping.differences(order.money, source)],
+        "shipped_elsewhere": [{"carrier": carrier, "number": number} for carrier, number in sorted(foreign)],
+    }
+
+
+def correct_address(order: Order, source: Source) -> dict[str, Any]:
+    never = order.addressed_as_of is None  # a merchant completed the draft before TikTok gave an address
+    address = mapping.address(source)
+    if not (never or address_is_newer(order, source)) or order.shopify_state or source.status == "ON_HOLD":
+        return {}
+    if source.masked or address is None:
+        return {}
+    if order.parcels.exclude(state=ParcelState.WITHDRAWN).exists():
+        return {} if never else {"changed_lines": [{"what": "address"}]}
+    shopify_for(order.shop).set_order_address(order.order_gid, address)
+    order.wrote("orderUpdate", order=order.order_gid, changed=["address"])
+    return {"addressed_as_of": source.update_time}
+
+
+def standing_reason(order: Order, source: Source, facts: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The most serious thing that stands against this order, unless a person has seen it."""
+    state = facts.get("shopify_state", order.shopify_state)
+    elsewhere, changes = facts["shipped_elsewhere"], facts["changed_lines"]
+    live = source.status not in ("DELIVERED", "COMPLETED")
+    address_only = changes == [{"what": "address"}]
+    candidates: list[tuple[bool, str, dict[str, Any]]] = [
+        (source.is_buyer_request_cancel, "cancel_requested", {"order": order.order_name}),
+        (bool(state) and live, f"merchant_{state}", {"order": order.order_name}),
+        (bool(elsewhere), "shipped_elsewhere", {"parcels": elsewhere}),
+        (address_only, "address_changed_after_shipped", {}),
+        (bool(changes) and not address_only, "lines_changed_after_finalize", {"changes": changes}),
+        (
+            order.reason == "draft_completed_by_hand" and source.status == "ON_HOLD",
+            "draft_completed_by_hand",
+            {},
+        ),
+    ]
+    for stands, reason, detail in candidates:
+        if stands and reason not in order.dismissed:
+            return reason, detail
+    return "", {}
+
+
+def flag(order: Order, tag: str, wanted: bool) -> None:
+    """A warning tag on the Shopify order, where warehouses look."""
+    if wanted == (tag in order.flags) or order.shopify_state == "deleted":
+        return
+    shopify = shopify_for(order.shop)
+    if wanted:
+        shopify.add_tags(order.order_gid, [tag])
+        order.flags = [*order.flags, tag]
+    else:
+        shopify.remove_tags(order.order_gid, [tag])
+        order.flags = [other for other in order.flags if other != tag]
+    order.wrote("tagsAdd" if wanted else "tagsRemove", order=order.order_gid, tag=tag)
+
+
+def wake_parcels(order: Order) -> None:
+    """The order moved: what waited for it looks again."""
+    waiting = order.parcels.filter(state=ParcelState.WAITING, reason__in=PARKED_PARCELS)
+    waiting.update(due_at=timezone.now())
+
+
+def state_of(source: Source) -> State:
+    match source.status:
+        case "DELIVERED":
+            return State.DELIVERED
+        case "COMPLETED":
+            return State.COMPLETED
+        case status if status in rules.SHIPPED:
+            return State.SHIPPED
+        case _:
+            return State.FINALIZED

@@ -1,0 +1,177 @@
+"""A draft on hold: tended while TikTok holds the order, finalized or taken away when it does not."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from connector import mapping, matching, rules
+from connector.finalizing import complete, completed_elsewhere
+from connector.importing import content_for, delete_drafts
+from connector.models import Order
+from connector.observing import (
+    address_is_newer,
+    changed,
+    look,
+    meddled,
+    observed,
+    priced,
+    remember_lines,
+    seen,
+    sums,
+)
+from connector.platforms import shopify_for
+from connector.states import OrderState as State
+from connector.waits import next_look, own_delay, ready_due, reservation_ends, reserve_until
+from connector.work import Later
+from shopify_app.orders import Draft
+from tiktok.orders import Order as Source
+
+
+def on_hold(order: Order) -> None:
+    """Wait for TikTok; then finalize, or take the draft away again."""
+    source = look(order)
+    if source is None:
+        return None
+    if source.cancelled:
+        return cancel_held(order, source)
+    if order.skip:
+        return skip(order, source)
+    if source.status in rules.AFTER_SHIPPING and not order.chosen:
+        return shipped_while_held(order, source)
+    if rules.shipped_by_tiktok(source):
+        return order.ask("tiktok_ships", {"shipping_type": source.shipping_type}, **observed(order, source))
+    if source.status == "ON_HOLD" and not needs_a_look(order, source):
+        return order.wait(
+            next_look(order, source), **observed(order, source), hold_looks=order.hold_looks + 1
+        )
+    draft = shopify_for(order.shop, live=order.live).get_draft(order.draft_gid)
+    if draft is None:
+        return draft_gone(order, source)
+    if draft.completed:
+        return completed_elsewhere(order, source, draft)
+    if source.status == "ON_HOLD":
+        return tend(order, source, draft)
+    return release(order, source, draft)
+
+
+def draft_gone(order: Order, source: Source) -> None:
+    """A merchant deleted the draft: never made again silently, only when a person says so."""
+    facts = observed(order, source) | {"draft_touched": False}
+    if not order.recreate:
+        return order.ask("draft_deleted", **facts)
+    facts |= {"draft_gid": "", "prepared_at": None, "create_tries": 0, "recreate": False}
+    return order.move(State.RECEIVED, due_at=timezone.now(), **facts)
+
+
+def skip(order: Order, source: Source) -> None:
+    """A person keeps it out: the draft goes."""
+    shopify_for(order.shop).delete_draft(order.draft_gid)
+    order.wrote("draftOrderDelete", draft=order.draft_gid, why="skipped")
+    delete_drafts(order, but=order.draft_gid)
+    order.move(
+        State.SKIPPED, reason="skipped_by_person", **observed(order, source), draft_gid="", prepared_at=None
+    )
+
+
+def needs_a_look(order: Order, source: Source) -> bool:
+    return order.draft_touched or order.recreate or reservation_ends(order) or bool(changed(order, source))
+
+
+def tend(order: Order, source: Source, draft: Draft) -> None:
+    """A draft that is still held: keep its stock reserved, its lines true, and see what a merchant did to it."""
+    facts = observed(order, source) | {"draft_touched": False}
+    if problem := meddled(order, draft):
+        return order.ask(problem, sums(order.expected_total, draft), **facts)
+    if changed(order, source) or reservation_ends(order):
+        choice = matching.match(order, source)
+        if choice.reason:
+            return order.ask(choice.reason, choice.detail, **facts)
+        draft = rewrite(order, source, choice, reserve_until=reserve_until(order, source))
+        if draft.total != order.expected_total:
+            return order.ask("total_mismatch", sums(order.expected_total, draft), **facts)
+    return order.wait(next_look(order, source), **facts)
+
+
+def release(order: Order, source: Source, draft: Draft) -> None:
+    """TikTok's hold is over: address on, hold tag off, wait until Shopify is ready, complete."""
+    facts = observed(order, source)
+    if source.is_buyer_request_cancel:
+        return order.ask("cancel_requested", **facts)
+    if source.masked:
+        return order.ask("address_masked", **facts)
+    if problem := mapping.money_problem(source):
+        return order.ask("amounts_mismatch", problem.detail, **facts)
+    if (own := own_delay(order, source)) > timezone.now():
+        return order.wait(own, **facts)
+    if meddling := meddled(order, draft):
+        return order.ask(meddling, sums(order.expected_total, draft), draft_touched=False, **facts)
+    if not order.prepared_at or changed(order, source) or address_is_newer(order, source):
+        choice = matching.match(order, source)
+        if choice.reason:
+            return order.ask(choice.reason, choice.detail, **facts)
+        draft = prepare(order, source, choice, draft)
+    if not draft.ready:
+        raise Later(ready_due(order), ready_looks=order.ready_looks + 1)
+    if draft.total != order.expected_total:
+        return order.ask("total_mismatch", sums(order.expected_total, draft), **facts)
+    if order.create_tries > 1:
+        delete_drafts(order, but=order.draft_gid)
+    return complete(order, source)
+
+
+def prepare(order: Order, source: Source, choice: matching.Match, draft: Draft) -> Draft:
+    """Address, tags and note of a released order; what a merchant added to them stays."""
+    draft = rewrite(
+        order,
+        source,
+        choice,
+        address=mapping.address(source),
+        tags=mapping.released_tags(draft.tags),
+        note=mapping.released_note(draft.note, order.tiktok_id),
+    )
+    order.keep(
+        prepared_at=timezone.now(), ready_looks=0, draft_touched=False, addressed_as_of=source.update_time
+    )
+    return draft
+
+
+def rewrite(order: Order, source: Source, choice: matching.Match, **changes: Any) -> Draft:
+    """One update of the draft with all that is new, and its lines where TikTok changed them."""
+    facts: dict[str, Any] = {}
+    if changed(order, source):
+        changes["content"] = content_for(order, source, choice)
+        remember_lines(order, source)
+        facts |= priced(order, source)
+    if "reserve_until" in changes:
+        facts["reserved_until"] = changes["reserve_until"]
+    draft = shopify_for(order.shop, live=order.live).update_draft(order.draft_gid, **changes)
+    order.wrote("draftOrderUpdate", draft=draft.id, changed=sorted(changes), total=str(draft.total))
+    order.keep(**facts | seen(draft))
+    return draft
+
+
+def cancel_held(order: Order, source: Source) -> None:
+    """Cancelled before we finalized: the draft goes; one that somebody completed is cancelled as an order."""
+    draft = shopify_for(order.shop).get_draft(order.draft_gid)
+    if draft is not None and draft.completed:
+        return completed_elsewhere(order, source, draft)
+    if draft is not None:
+        shopify_for(order.shop).delete_draft(order.draft_gid)
+        order.wrote("draftOrderDelete", draft=order.draft_gid, why="cancelled")
+    if order.create_tries > 1:
+        delete_drafts(order, but=order.draft_gid)
+    return order.move(State.CANCELLED, **observed(order, source))
+
+
+def shipped_while_held(order: Order, source: Source) -> None:
+    """Somebody shipped it before we finalized: TikTok, or a person in Seller Center. The draft would ship it twice."""
+    draft = shopify_for(order.shop).get_draft(order.draft_gid)
+    if draft is not None and draft.completed:
+        return completed_elsewhere(order, source, draft)
+    if draft is not None:
+        shopify_for(order.shop).delete_draft(order.draft_gid)
+        order.wrote("draftOrderDelete", draft=order.draft_gid, why="shipped outside")
+    reason = "tiktok_ships" if rules.shipped_by_tiktok(source) else "shipped_outside"
+    return order.move(
+        State.SKIPPED, reason=reason, detail={"status": source.status}, **observed(order, source)
+    )

@@ -1,0 +1,186 @@
+"""From TikTok into Shopify: the rules at the door, and the one create that cannot be repeated."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+import shopify_app.errors
+from connector import mapping, matching, rules
+from connector.finalizing import completed_elsewhere, finalize, with_lines
+from connector.models import Order
+from connector.observing import look, observed, priced, remember_lines, seen, sums, tag_of
+from connector.platforms import shopify_for
+from connector.rules import Fate
+from connector.states import OrderState as State
+from connector.waits import next_look, reserve_until
+from connector.work import Later, Overtaken
+from shopify_app.orders import Draft, DraftContent, Hit
+from tiktok.orders import Order as Source
+
+
+def received(order: Order) -> None:
+    """Put the order into Shopify as a draft, unless a rule keeps it out."""
+    source = look(order)
+    if source is None:
+        return None
+    if order.draft_gid:  # a doorbell told us of a draft whose answer was lost
+        return adopt(order, source)
+    verdict = entry(order, source)
+    if verdict.fate is not Fate.TAKE:
+        return keep_out(order, source, verdict)
+    choice = matching.match(order, source)
+    if choice.reason:
+        return order.ask(choice.reason, choice.detail, **observed(order, source) | priced(order, source))
+    if found := find_again(order):
+        return adopt_hit(order, source, found)
+    return create(order, source, content_for(order, source, choice))
+
+
+def entry(order: Order, source: Source) -> rules.Verdict:
+    connection = order.connection
+    if order.skip and not source.cancelled:
+        return rules.Verdict(Fate.SKIP, "skipped_by_person")
+    verdict = rules.entry(source, connection.policy, started_at=connection.started_at, chosen=order.chosen)
+    if verdict.fate is not Fate.TAKE:
+        return verdict
+    if connection.other_connector and not connection.other_connector_accepted_at:
+        return rules.Verdict(Fate.ASK, "other_connector", connection.other_connector)
+    if connection.shop.currencies and source.payment.currency not in connection.shop.currencies:
+        return rules.Verdict(Fate.ASK, "currency_not_enabled", {"currency": source.payment.currency})
+    return verdict
+
+
+def keep_out(order: Order, source: Source, verdict: rules.Verdict) -> None:
+    facts = observed(order, source) | priced(order, source)
+    match verdict.fate:
+        case Fate.WAIT:
+            order.wait(None, **facts)
+        case Fate.ASK:
+            order.ask(verdict.reason, verdict.detail, **facts)
+        case Fate.CANCELLED:
+            wait_for_lost_answer(order)
+            delete_drafts(order)
+            order.move(State.CANCELLED, **facts)
+        case _:
+            order.move(KEPT_AS[verdict.fate], reason=verdict.reason, detail=verdict.detail, **facts)
+
+
+def create(order: Order, source: Source, content: DraftContent) -> None:
+    """The one effect that cannot be repeated: its intent is stored first, and a lost answer is searched for."""
+    remember_lines(order, source)
+    intent = {"create_sent_at": timezone.now(), "create_tries": order.create_tries + 1, "recovery_looks": 1}
+    first_look = timezone.now() + settings.RECOVERY_WAITS[0]
+    order.keep(**intent | priced(order, source))
+    try:
+        draft = shopify_for(order.shop, live=order.live).create_draft(content)
+    except shopify_app.errors.Unavailable as error:
+        if error.may_have_acted:
+            raise Later(first_look, last_error=error.public) from error
+        order.keep(create_sent_at=None, create_tries=order.create_tries - 1)
+        raise
+    except shopify_app.errors.Rejected:
+        order.keep(create_sent_at=None, create_tries=order.create_tries - 1)
+        raise
+    try:
+        order.wrote("draftOrderCreate", draft=draft.id, total=str(draft.total), currency=draft.currency)
+        due_at = next_look(order, source)
+        hold(order, draft, due_at=due_at, reserved_until=content.reserve_until, **observed(order, source))
+    except Overtaken:
+        disown(order, draft)
+        raise
+
+
+def hold(order: Order, draft: Draft, *, due_at: datetime | None, **facts: Any) -> None:
+    facts |= seen(draft) | {"create_sent_at": None, "draft_gid": draft.id, "draft_name": draft.name}
+    if draft.total == order.expected_total:
+        return order.move(State.ON_HOLD, due_at=due_at, **facts)
+    return order.move(
+        State.ON_HOLD, reason="total_mismatch", detail=sums(order.expected_total, draft), **facts
+    )
+
+
+def disown(order: Order, draft: Draft) -> None:
+    """We were overtaken with a fresh draft in hand: it goes, unless the row names it."""
+    if Order.objects.filter(pk=order.pk, draft_gid=draft.id).exists():
+        return
+    shopify_for(order.shop).delete_draft(draft.id)
+    order.wrote("draftOrderDelete", draft=draft.id, why="overtaken")
+
+
+def find_again(order: Order) -> Hit | None:
+    """The draft or order that stands for this one already, by its tag; None: surely none, create it.
+
+    Only a search at least RECOVERY_WAITS[-1] after the call that finds nothing may clear the intent.
+    """
+    if order.create_sent_at:
+        found = oldest(shopify_for(order.shop).find_drafts(tag_of(order)))
+        if found is None:
+            wait_for_lost_answer(order)
+            order.keep(create_sent_at=None)
+        return found
+    if order.chosen:
+        shopify = shopify_for(order.shop)
+        return oldest(shopify.find_drafts(tag_of(order))) or oldest(shopify.find_orders(tag_of(order)))
+    return None
+
+
+def oldest(hits: Sequence[Hit]) -> Hit | None:
+    return min(hits, key=lambda hit: hit.created_at, default=None)
+
+
+def wait_for_lost_answer(order: Order) -> None:
+    """While a create may still turn out to have worked, nothing is decided: 5, 15, 60 s after the call."""
+    waits = settings.RECOVERY_WAITS
+    if order.create_sent_at and timezone.now() - order.create_sent_at < waits[-1]:
+        looks = min(order.recovery_looks, len(waits) - 1)
+        raise Later(order.create_sent_at + waits[looks], recovery_looks=order.recovery_looks + 1)
+
+
+def adopt_hit(order: Order, source: Source, hit: Hit) -> None:
+    remember_lines(order, source)
+    if hit.order_id:
+        state = shopify_for(order.shop).get_order(hit.order_id)
+        if state is not None:
+            return finalize(order, source, with_lines(order, state), **priced(order, source))
+    order.keep(draft_gid=hit.id)
+    return adopt(order, source)
+
+
+def adopt(order: Order, source: Source) -> None:
+    """The row has a draft that it did not see made: read it, and go on from there."""
+    draft = shopify_for(order.shop).get_draft(order.draft_gid)
+    if draft is None:
+        raise Later(timezone.now(), draft_gid="", create_sent_at=None)
+    if draft.completed:
+        return completed_elsewhere(order, source, draft)
+    return hold(
+        order,
+        draft,
+        due_at=next_look(order, source),
+        reserved_until=draft.reserve_until,
+        **observed(order, source),
+    )
+
+
+def content_for(order: Order, source: Source, choice: matching.Match) -> DraftContent:
+    until = reserve_until(order, source)
+    return mapping.draft_content(
+        source, choice.variants, order.connection.policy, reserve_until=until, held=True
+    )
+
+
+def delete_drafts(order: Order, but: str = "") -> None:
+    """Extra open drafts of this order, left by creates whose answers were lost."""
+    if not order.create_tries:
+        return
+    shopify = shopify_for(order.shop)
+    for hit in shopify.find_drafts(tag_of(order)):
+        if hit.id != but and not hit.completed:
+            shopify.delete_draft(hit.id)
+            order.wrote("draftOrderDelete", draft=hit.id, why="extra")
+
+
+KEPT_AS = {Fate.SKIP: State.SKIPPED, Fate.OUTSIDE: State.OUTSIDE, Fate.OFFER: State.OFFERED}

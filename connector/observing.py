@@ -1,0 +1,131 @@
+"""What both platforms say of an order, as columns; and the units and lines that tie them together."""
+
+from typing import Any
+
+from connector import mapping
+from connector.models import Order, OrderLine
+from connector.platforms import tiktok_for
+from shopify_app.orders import CompletedOrder, Draft
+from tiktok.orders import Order as Source
+
+
+def look(order: Order) -> Source | None:
+    """TikTok's truth, now. None: TikTok does not know the order, and the row has been handed back."""
+    source = tiktok_for(order.connection, live=order.live).get_order(order.tiktok_id)
+    if source is None:
+        order.ask("order_not_found")
+    return source
+
+
+def observed(order: Order, source: Source) -> dict[str, Any]:
+    """The columns that only repeat what TikTok says."""
+    return {
+        "tiktok_status": source.status,
+        "tiktok_updated_at": source.update_time,
+        "placed_at": source.create_time or order.placed_at,
+        "paid_at": source.paid_time,
+        "release_at": source.release_date,
+        "ship_by_at": source.rts_sla_time,
+        "hand_over_by_at": source.tts_sla_time,
+        "ship_due_at": source.shipping_due_time,
+        "collection_due_at": source.collection_due_time,
+        "delivery_due_at": source.delivery_due_time,
+        "kinds": sorted(mapping.kinds(source)),
+        "delivery_option_id": source.delivery_option_id,
+        "warehouse_id": source.warehouse_id,
+        "region": source.address.region_code if source.address else "",
+        "combine_group": source.auto_combine_group_id,
+        "split_or_combine": source.split_or_combine_tag,
+        "cancel_requested": source.is_buyer_request_cancel,
+    }
+
+
+def priced(order: Order, source: Source) -> dict[str, Any]:
+    """The figures that Shopify is given: kept until they are given anew, so that a difference shows."""
+    return {
+        "money": mapping.snapshot(source),
+        "currency": source.payment.currency,
+        "expected_total": mapping.expected_total(source, order.connection.policy),
+    }
+
+
+def seen(draft: Draft) -> dict[str, Any]:
+    """What we know of the draft from our own answer: a later event that is not newer is our echo."""
+    return {"draft_updated_at": draft.updated_at}
+
+
+def changed(order: Order, source: Source) -> bool:
+    """Whether TikTok's lines or amounts differ from those the draft was written with."""
+    return bool(order.money) and bool(mapping.differences(order.money, source))
+
+
+def meddled(order: Order, draft: Draft) -> str:
+    """The reason when the draft does not sum up to what we wrote: somebody edited it, or Shopify never agreed."""
+    if order.expected_total is None or draft.total == order.expected_total:
+        return ""
+    return "total_mismatch" if order.reason == "total_mismatch" else "draft_edited"
+
+
+def sums(expected: Any, draft: Draft) -> dict[str, str]:
+    return {"expected": str(expected), "shopify": str(draft.total), "currency": draft.currency}
+
+
+def address_is_newer(order: Order, source: Source) -> bool:
+    if not source.has_updated_recipient_address or source.update_time is None:
+        return False
+    return order.addressed_as_of is None or source.update_time > order.addressed_as_of
+
+
+def tag_of(order: Order) -> str:
+    return mapping.id_tag(order.tiktok_id)
+
+
+def lines_of(order: Order, source: Source) -> tuple[mapping.Group, ...]:
+    return mapping.group(source.line_items, order.connection.policy)
+
+
+def remember_lines(order: Order, source: Source) -> None:
+    """The units of the order, as TikTok has them now."""
+    policy = order.connection.policy
+    units = [
+        OrderLine(
+            order=order,
+            tiktok_line_id=line.id,
+            sku_id=line.sku_id,
+            seller_sku=line.seller_sku,
+            product_id=line.product_id,
+            title=mapping.line_title(line),
+            price=mapping.booked_unit(line, policy.money_mode),
+            is_gift=line.is_gift,
+            cancelled=line.cancelled,
+        )
+        for line in source.line_items
+    ]
+    OrderLine.objects.bulk_create(
+        units,
+        update_conflicts=True,
+        unique_fields=["order", "tiktok_line_id"],
+        update_fields=["sku_id", "seller_sku", "product_id", "title", "price", "is_gift", "cancelled"],
+    )
+    OrderLine.objects.filter(order=order).exclude(
+        tiktok_line_id__in=[line.id for line in source.line_items]
+    ).delete()
+
+
+def store_line_ids(order: Order, done: CompletedOrder) -> list[str]:
+    """Which Shopify line stands for which TikTok units: the way back for tracking. Returns the lines that stand for
+    none: the tax line, or what a merchant added.
+    """
+    units = {unit.tiktok_line_id: unit for unit in OrderLine.objects.filter(order=order)}
+    known, others = [], []
+    for line in done.lines:
+        ours = mapping.read_unit_ids(line.attributes)
+        if len(done.lines) == 1 and not ours:  # the cheap answer for a draft of one line has no attributes
+            ours = tuple(unit_id for unit_id, unit in units.items() if not unit.cancelled)
+        if not ours:
+            others.append(line.id)
+        for unit in (units[unit_id] for unit_id in ours if unit_id in units):
+            unit.shopify_line_gid = line.id
+            known.append(unit)
+    OrderLine.objects.bulk_update(known, ["shopify_line_gid"])
+    return others

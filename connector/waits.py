@@ -1,0 +1,61 @@
+"""When an order is looked at next, and how long its stock stays reserved. The clock never says what is true."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from connector.models import Order
+from tiktok.orders import Order as Source
+
+DAY = timedelta(days=1)
+RESERVE_AHEAD = timedelta(minutes=30)  # a reservation is renewed so long before it ends
+
+
+def next_look(order: Order, source: Source) -> datetime:
+    """At the hold's expected end; then after 1, 2, 5, 15 min …; a released order at once."""
+    now = timezone.now()
+    if source.status != "ON_HOLD":
+        return now
+    expected = max(filter(None, (hold_ends(source), source.release_date)), default=now)
+    if expected > now:
+        return min(expected, now + DAY)
+    waits = settings.HOLD_LOOK_AGAIN
+    return now + waits[min(order.hold_looks, len(waits) - 1)]
+
+
+def hold_ends(source: Source) -> datetime | None:
+    start = source.paid_time or source.create_time
+    return start + settings.HOLD_EXPECTED if start else None
+
+
+def own_delay(order: Order, source: Source) -> datetime:
+    """A shop may add a wait of its own where TikTok does not hold."""
+    start = source.paid_time or source.create_time
+    if source.is_on_hold_order or start is None:
+        return timezone.now()
+    return start + timedelta(seconds=order.connection.policy.delay_seconds)
+
+
+def ready_due(order: Order) -> datetime:
+    waits = settings.READY_WAITS
+    return timezone.now() + waits[min(order.ready_looks, len(waits) - 1)]
+
+
+def recheck_due(order: Order) -> datetime | None:
+    """Once more after finalizing, for a cancel that nobody told us of; then on events only."""
+    once = (order.finalized_at or timezone.now()) + settings.RECHECK_AFTER_FINALIZE
+    return once if once > timezone.now() else None
+
+
+def reserve_until(order: Order, source: Source) -> datetime:
+    """max(paid + 1 h, release date) + margin; where that is over, a day more. Shopify refuses a past time."""
+    margin = timedelta(seconds=order.connection.policy.reserve_margin_seconds)
+    ends = [when for when in (hold_ends(source), source.release_date) if when]
+    wanted = max(ends, default=timezone.now()) + margin
+    return wanted if wanted - timezone.now() > RESERVE_AHEAD else timezone.now() + DAY
+
+
+def reservation_ends(order: Order) -> bool:
+    """Stock stays reserved as long as the hold does; extended a day at a time, so at most daily."""
+    return order.reserved_until is not None and order.reserved_until - timezone.now() < RESERVE_AHEAD
