@@ -1,10 +1,11 @@
 from django.urls import path
 
 from connector import embedded, status, webhooks
-from connector.views import connect, orders
+from connector.views import connect, home, orders
 
 urlpatterns = [
-    path("", orders.home, name="home"),
+    path("", home.home, name="home"),
+    path("orders", orders.orders, name="orders"),
     path("orders/rows", orders.rows, name="rows"),
     path("orders/<int:order_id>/<slug:choice>", orders.choose, name="choose"),
     path("parcels/<int:parcel_id>/send-anyway", orders.send_anyway, name="send-anyway"),

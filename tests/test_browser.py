@@ -190,7 +190,7 @@ def test_a_connection_begun_at_tiktok_is_claimed_in_the_admin(admin, tmp_path):
 
 def test_look_again_by_keyboard_says_so_and_keeps_the_focus(admin, connection):
     order = plant(connection, "577000000000000123")
-    app = admin.open()
+    app = admin.open("/orders")
     button = app.get_by_role("button", name="Look again at order 577000000000000123")
     button.focus()
     button.press("Enter")
@@ -203,7 +203,7 @@ def test_look_again_by_keyboard_says_so_and_keeps_the_focus(admin, connection):
 def test_the_list_stays_where_it_was_scrolled_to_while_it_changes(admin, connection):
     for i in range(40):
         plant(connection, f"5770000000000001{i:02}")
-    app = admin.open()
+    app = admin.open("/orders")
     last = app.get_by_text("577000000000000100")
     last.scroll_into_view_if_needed()
     before = admin.frame.evaluate("scrollY")
@@ -216,10 +216,10 @@ def test_the_list_stays_where_it_was_scrolled_to_while_it_changes(admin, connect
 def test_filters_and_search_live_in_the_address_and_back_works(admin, connection):
     plant(connection, "577000000000000001", OrderState.ON_HOLD)
     plant(connection, "577000000000000002", OrderState.FINALIZED, order_name="#1001")
-    app = admin.open()
+    app = admin.open("/orders")
     app.get_by_role("link", name="To ship").click()
     expect(app.get_by_text("577000000000000001")).to_have_count(0)
-    assert admin.frame.url.endswith("/?show=ship") and "id_token" not in admin.frame.url
+    assert admin.frame.url.endswith("/orders?show=ship") and "id_token" not in admin.frame.url
     search = app.get_by_role("searchbox", name="Find an order")
     search.fill("577000000000000001")
     search.press("Enter")
@@ -231,7 +231,7 @@ def test_filters_and_search_live_in_the_address_and_back_works(admin, connection
 
 
 def test_a_navigation_without_a_token_comes_back_through_the_patch_page(admin, connection):
-    app = admin.open()
+    app = admin.open("/orders")
     expect(app.get_by_role("heading", name="TikTok Shop orders")).to_be_visible()
     admin.frame.evaluate("location.assign('/connections')")
     expect(app.get_by_role("heading", name="Connections")).to_be_visible()
@@ -240,7 +240,7 @@ def test_a_navigation_without_a_token_comes_back_through_the_patch_page(admin, c
 
 def test_a_token_that_expired_during_work_is_renewed_unnoticed(admin, connection):
     order = plant(connection, "577000000000000123")
-    app = admin.open()
+    app = admin.open("/orders")
     button = app.get_by_role("button", name="Look again at order 577000000000000123")
     expect(button).to_be_visible()
     stale = session_token(DEMO_SHOP, exp=int(time.time()) - 60)
@@ -310,7 +310,7 @@ def everything(connection):
 def test_a_narrow_screen_scrolls_down_and_not_sideways(chromium, shopify, connection, tmp_path):
     everything(connection)
     page = chromium.new_page(viewport={"width": 360, "height": 780})
-    for name, path in (("orders", "/"), ("connections", "/connections")):
+    for name, path in (("orders", "/orders"), ("connections", "/connections")):
         page.goto(shopify.app_load_url(DEMO_SHOP, path))
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         page.screenshot(path=tmp_path / f"narrow-{name}.png", full_page=True)
@@ -321,7 +321,7 @@ def test_a_narrow_screen_scrolls_down_and_not_sideways(chromium, shopify, connec
 def test_the_list_is_calm_with_every_kind_of_row(admin, connection, tmp_path):
     everything(connection)
     connection.pause("tiktok_access_lost", "TikTok 105002: the access token has expired")
-    app = admin.open()
+    app = admin.open("/orders")
     expect(app.get_by_text("577120098711193301")).to_be_visible()
     shifts = admin.frame.evaluate(
         """() => new Promise(done => { let sum = 0;
@@ -338,7 +338,7 @@ def test_without_shopify_s_scripts_the_page_can_still_be_read(chromium, shopify,
     everything(connection)
     page = chromium.new_page(viewport={"width": 1200, "height": 900})
     page.route("**/cdn/*", lambda route: route.abort())
-    page.goto(shopify.app_load_url(DEMO_SHOP, "/"))
+    page.goto(shopify.app_load_url(DEMO_SHOP, "/orders"))
     for words in (
         "577120098711193304",
         "The tracking number is not valid",
@@ -359,7 +359,7 @@ def test_a_slow_polaris_keeps_nobody_from_reading(chromium, shopify, connection)
         slow.append(route)
 
     page.route("**/cdn/polaris.js", keep_waiting)
-    page.goto(shopify.app_load_url(DEMO_SHOP, "/"), wait_until="domcontentloaded")
+    page.goto(shopify.app_load_url(DEMO_SHOP, "/orders"), wait_until="domcontentloaded")
     expect(page.get_by_text("577000000000000123")).to_be_visible()
     assert len(slow) == 1
     slow[0].continue_()
@@ -370,7 +370,7 @@ def test_a_slow_polaris_keeps_nobody_from_reading(chromium, shopify, connection)
 def test_nobody_else_may_frame_the_app(chromium, shopify, connection):
     """A page of another origin holds the frame; Chromium shows its own error page instead of ours."""
     page = chromium.new_page()
-    address = shopify.app_load_url(DEMO_SHOP, "/")
+    address = shopify.app_load_url(DEMO_SHOP, "/orders")
     page.route(
         "**/framing",
         lambda route: route.fulfill(content_type="text/html", body=f'<iframe src="{address}"></iframe>'),

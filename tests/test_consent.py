@@ -113,7 +113,7 @@ def test_a_merchant_sees_which_shop_is_meant_before_anything_is_connected(tiktok
         minutes=1
     )
     assert connection.grant_ends_at == connection.tiktok_shop.seller.refresh_expires_at
-    assert "No orders yet" in text(visitor.open("/"))
+    assert "No orders yet" in text(visitor.open("/orders"))
 
 
 def test_the_code_is_kept_encrypted_and_only_until_it_is_spent(tiktok, visitor):

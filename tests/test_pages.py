@@ -226,7 +226,7 @@ def test_every_registration_has_its_link(visitor, settings):
 
 def test_an_order_shows_its_state_both_ids_money_and_time_in_the_shop_s_zone(connection, visitor):
     plant(connection, "577000000000000123", OrderState.FINALIZED, order_name="#1001")
-    response = visitor.open("/")
+    response = visitor.open("/orders")
     page = text(response)
     assert "577000000000000123 #1001 To ship" in page
     assert "Nov 20, 13:30 1,234.50 USD" in page
@@ -236,7 +236,7 @@ def test_an_order_shows_its_state_both_ids_money_and_time_in_the_shop_s_zone(con
 
 def test_an_order_on_hold_links_to_its_draft_and_says_until_when(connection, visitor):
     plant(connection, "577000000000000123", release_at=PLACED + timedelta(hours=1))
-    response = visitor.open("/")
+    response = visitor.open("/orders")
     assert "Draft #D123 On hold TikTok holds it until about Nov 20, 14:30" in text(response)
     assert "/store/tts-demo-store/draft_orders/2577000000000000123" in response.content.decode()
 
@@ -248,7 +248,7 @@ def test_what_waits_for_a_person_says_what_and_what_to_do(connection, visitor):
         reason="amounts_mismatch",
         detail={"stated": "10.00", "added_up": "9.50", "what": "lines", "currency": "USD"},
     )
-    page = text(visitor.open("/", show="attention"))
+    page = text(visitor.open("/orders", show="attention"))
     assert "Needs attention TikTok&#x27;s amounts do not add up" in page
     assert "TikTok states 10.00 USD, the lines add up to 9.50 USD." in page
     assert "Compare the order in TikTok Seller Center and look again." in page
@@ -264,7 +264,7 @@ def test_a_parcel_shows_its_number_carrier_and_what_is_wrong_with_it(connection,
         provider_name="USPS",
         reason="number_invalid",
     )
-    response = visitor.open("/", show="attention")
+    response = visitor.open("/orders", show="attention")
     assert "9400100000000000000001 USPS Waiting" in text(response)
     assert "The tracking number is not valid" in text(response)
     assert f'hx-post="/parcels/{parcel.pk}/send-anyway"' in response.content.decode()
@@ -291,7 +291,7 @@ def test_each_filter_shows_its_own_orders(connection, visitor, show, expected):
         else:
             reason = "tiktok_ships" if name == "SKIPPED" else ""
             plant(connection, tiktok_id, OrderState[name], reason=reason)
-    page = visitor.open("/", show=show).content.decode()
+    page = visitor.open("/orders", show=show).content.decode()
     assert {ids[found] for found in re.findall(r"5770000000000000\d\d(?=</span>)", page)} == set(
         expected.split()
     )
@@ -301,12 +301,12 @@ def test_each_filter_shows_its_own_orders(connection, visitor, show, expected):
 def test_an_order_is_found_by_either_side_s_number(connection, visitor, number):
     plant(connection, "577000000000000123", OrderState.FINALIZED, order_name="#1001", draft_name="#D7")
     plant(connection, "577000000000000999", OrderState.FINALIZED, order_name="#1002", draft_name="#D8")
-    page = text(visitor.open("/", find=number))
+    page = text(visitor.open("/orders", find=number))
     assert "577000000000000123" in page and "577000000000000999" not in page
 
 
 def test_a_number_that_nobody_knows_is_answered_with_a_sentence(connection, visitor):
-    page = visitor.open("/", find="<b>42</b>").content.decode()
+    page = visitor.open("/orders", find="<b>42</b>").content.decode()
     assert "No order has the number &lt;b&gt;42&lt;/b&gt;." in page
 
 
@@ -316,7 +316,7 @@ def test_paging_meets_every_order_once_newest_first(connection, visitor):
         plant(connection, f"577000000000000{i:03}", OrderState.CANCELLED, placed_at=placed)
     found, query = [], {}
     while query is not None:
-        page = visitor.open("/", **query).content.decode()
+        page = visitor.open("/orders", **query).content.decode()
         found.append(re.findall(r"577000000000000\d\d\d(?=</span>)", page))
         after = re.search(r"after=([^\"]+)\">Older orders", page)
         query = {"after": re.sub("%3A", ":", after[1]).replace("%2B", "+")} if after else None
@@ -329,12 +329,12 @@ def test_paging_meets_every_order_once_newest_first(connection, visitor):
 @pytest.mark.parametrize("after", ["nonsense", "_", "2026-13-01_5", "2026-11-20_", "x" * 500])
 def test_a_broken_cursor_shows_the_first_page(connection, visitor, after):
     plant(connection, "577000000000000123")
-    assert "577000000000000123" in text(visitor.open("/", after=after))
+    assert "577000000000000123" in text(visitor.open("/orders", after=after))
 
 
 def test_the_list_stays_still_until_something_changed(connection, visitor):
     order = plant(connection, "577000000000000123")
-    page = visitor.open("/", show="hold").content.decode()
+    page = visitor.open("/orders", show="hold").content.decode()
     address = re.search(r'id="rows" hx-get="([^"]+)" hx-trigger="every 2s"', page)[1].replace("&amp;", "&")
     assert visitor.fetch(address).status_code == 204
     Order.objects.filter(pk=order.pk).update(draft_name="#D9")
@@ -349,8 +349,10 @@ def test_two_shops_never_see_or_touch_each_other_s_rows(connection, visitor):
     theirs = connect(make_shop(domain=OTHER), "7495000000000000002", "Harbor Goods")
     order = plant(theirs, "577000000000000777", OrderState.FINALIZED, order_name="#1001")
     parcel = Parcel.objects.create(shop=theirs.shop, order=order, fulfillment_gid="gid://1", number="1Z")
-    assert "No order has the number 577000000000000777." in text(visitor.open("/", find="577000000000000777"))
-    assert "577000000000000777" not in text(visitor.open("/"))
+    assert "No order has the number 577000000000000777." in text(
+        visitor.open("/orders", find="577000000000000777")
+    )
+    assert "577000000000000777" not in text(visitor.open("/orders"))
     for path in (
         f"/orders/{order.pk}/look-again",
         f"/orders/{order.pk}/import",
@@ -387,7 +389,7 @@ def test_look_again_makes_the_order_and_its_waiting_parcels_due(connection, visi
 
 def test_an_order_kept_out_is_imported_when_a_person_says_so(connection, visitor):
     order = plant(connection, "577000000000000123", OrderState.OFFERED, reason="older_than_connection")
-    page = visitor.open("/", show="kept-out").content.decode()
+    page = visitor.open("/orders", show="kept-out").content.decode()
     assert f'hx-post="/orders/{order.pk}/import"' in page
     assert visitor.post(f"/orders/{order.pk}/import").status_code == 204
     order.refresh_from_db()
@@ -402,7 +404,7 @@ def test_a_choice_that_does_not_exist_is_refused(connection, visitor):
 
 def test_a_lost_permission_is_a_banner_with_the_way_to_renew_it(connection, visitor):
     Connection.objects.update(paused_reason="tiktok_access_lost", paused_words="TikTok 105005: no scope")
-    response = visitor.open("/")
+    response = visitor.open("/orders")
     page = text(response)
     assert "TikTok 105005: no scope" in page and "Connect again (US shop)" in page
     assert "Fig &amp; Fleece: TikTok no longer lets us in" in response.content.decode()
@@ -411,19 +413,19 @@ def test_a_lost_permission_is_a_banner_with_the_way_to_renew_it(connection, visi
 def test_another_connector_holds_the_import_until_a_person_says_go_on(connection, visitor):
     Connection.objects.update(other_connector={"tag": "skuiq", "order": "#1007"})
     order = plant(connection, "577000000000000123", OrderState.RECEIVED, reason="other_connector")
-    assert "Found: tag skuiq on #1007" in text(visitor.open("/"))
+    assert "Found: tag skuiq on #1007" in text(visitor.open("/orders"))
     response = visitor.post(f"/connections/{connection.pk}/resume")
     assert (response.status_code, response["Location"]) == (302, "/")
     connection.refresh_from_db()
     order.refresh_from_db()
     assert connection.other_connector_accepted_at and order.due_at <= timezone.now()
-    assert "Found: tag" not in text(visitor.open("/"))
+    assert "Found: tag" not in text(visitor.open("/orders"))
 
 
 def test_older_orders_are_announced(connection, visitor):
     for i in range(2):
         plant(connection, f"57700000000000000{i}", OrderState.OFFERED, reason="older_than_connection")
-    response = visitor.open("/")
+    response = visitor.open("/orders")
     assert "2 older orders wait for your choice" in response.content.decode()
 
 
@@ -437,7 +439,7 @@ def test_disconnecting_asks_about_held_drafts_and_keeps_them(connection, visitor
     order.refresh_from_db()
     assert (connection.active, connection.settings["held_drafts"]) == (False, "keep")
     assert order.due_at is None
-    assert "No TikTok shop is connected" in visitor.open("/").content.decode()
+    assert "No TikTok shop is connected" in visitor.open("/orders").content.decode()
 
 
 def test_disconnecting_can_delete_the_held_drafts(connection, visitor):

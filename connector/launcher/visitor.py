@@ -45,14 +45,14 @@ def visit(env: Mapping[str, str]) -> str:
 def connect(browser: requests.Session, env: Mapping[str, str]) -> None:
     home = open_in_admin(browser, frame_url(env))
     if not home.has("form", id="claim"):
-        return  # connected in an earlier run: this is the list of orders
+        return  # connected in an earlier run
     consent = load(browser, home.link("consent"))
     decided = browser.get(
         consent.link("yes"), timeout=TIMEOUT
     )  # TikTok, our callback, and back into the admin
     confirm = open_in_admin(browser, decided.url)
     connected = submit(browser, env, confirm)
-    if not connected.has("a", href="/"):
+    if not connected.has("a", href="/orders"):
         raise NotThere("the app does not say that it is connected")
 
 

@@ -25,10 +25,8 @@ from connector.views.connect import consent_links
 
 @require_safe
 @embedded
-def home(request: EmbeddedRequest) -> HttpResponse:
-    """The list of orders; before anything is connected, the way to connect."""
-    if not Connection.objects.filter(shop=request.shop).exists():
-        return render_page(request, "connector/welcome.html", {"consents": consent_links(request)})
+def orders(request: EmbeddedRequest) -> HttpResponse:
+    """The list of orders."""
     wish = listing.Wish.from_query(request.GET)
     shows = listing.SHOWS.items()
     return render_page(request, "connector/orders.html", live(request, wish) | {"shows": shows})
