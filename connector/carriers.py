@@ -307,7 +307,9 @@ def _judge_stranger(provider_name: str, number: str) -> Verdict:
         owners = tuple(dict.fromkeys(fit.provider_name for fit in others))
         return Verdict(level, others[0].format_id, "number_mismatch", "other_carrier", owners)
     if own:
-        return Verdict("block" if certain else "warn", reason="number_mismatch", detail="unknown_format")
+        return Verdict(
+            "block" if certain else "warn", reason="number_unlike_carrier", detail="unknown_format"
+        )
     return Verdict("ok")
 
 

@@ -479,6 +479,19 @@ ROWS = (
         _("Number: {number}. Carrier: {carrier}. It looks like: {belongs_to}."),
     ),
     Reason(
+        "number_unlike_carrier",
+        _("The number does not look like this carrier's"),
+        _(
+            "None of the numbers that this carrier prints has this form, so one of the two is probably mistyped. "
+            "TikTok allows a single correction, so it was not sent."
+        ),
+        _(
+            "Correct the carrier or the number in the fulfillment in Shopify, or send it anyway if both are right."
+        ),
+        SEND_ANYWAY,
+        _("Number: {number}. Carrier: {carrier}."),
+    ),
+    Reason(
         "number_in_use",
         _("The number was sent for another order"),
         _(
