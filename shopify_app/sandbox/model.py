@@ -52,6 +52,7 @@ class Variant(Record):
     taxable: bool = True
     tracked: bool = True
     requires_shipping: bool = True
+    inventory_policy: str = "DENY"
     available: int = 0
     reserved: int = 0
     committed: int = 0

@@ -158,6 +158,17 @@ def _definition_create(context: Context, arguments: Arguments) -> Payload:
     return {"createdDefinition": definition}
 
 
+def _definition_delete(context: Context, arguments: Arguments) -> Payload:
+    given = arguments["identifier"]
+    wanted = (orders.namespace_of(given.get("namespace")), given["key"], given["ownerType"])
+    known = context.shop.record.definitions
+    found = next((d for d in known if (d.namespace, d.key, d.owner_type) == wanted), None)
+    if found is None:
+        raise UserErrors("Definition not found.", ["identifier"], "NOT_FOUND")
+    known.remove(found)
+    return {"deletedDefinitionId": found.id}
+
+
 def _hold(context: Context, arguments: Arguments) -> Payload:
     order = _order_of_fulfillment_order(context.shop, arguments["id"])
     given = arguments["fulfillmentHold"]
@@ -324,6 +335,7 @@ MUTATIONS: dict[str, Callable[[Context, Arguments], Payload]] = {
     "tagsRemove": _tags_remove,
     "metafieldsSet": _metafields_set,
     "metafieldDefinitionCreate": _definition_create,
+    "metafieldDefinitionDelete": _definition_delete,
     "fulfillmentOrderHold": _hold,
     "fulfillmentOrderReleaseHold": _release_hold,
     "refundCreate": _refund_create,
