@@ -45,7 +45,7 @@ def linked(order: Order, lines: dict[str, LineItem]) -> dict[str, VariantChoice]
     """What the links say, as far as their variants still exist and still carry the SKU they were matched by."""
     links = {
         link.sku_id: link
-        for link in SkuLink.objects.filter(connection=order.connection, sku_id__in=list(lines))
+        for link in SkuLink.objects.linked().filter(connection=order.connection, sku_id__in=list(lines))
     }
     if not links:
         return {}
@@ -57,8 +57,12 @@ def linked(order: Order, lines: dict[str, LineItem]) -> dict[str, VariantChoice]
         if variant and (known.by_hand or variant.sku == lines[sku_id].seller_sku):
             good[sku_id] = chosen(variant)
         else:
-            known.delete()
+            unlink(known)
     return good
+
+
+def unlink(known: SkuLink) -> None:
+    SkuLink.objects.filter(pk=known.pk).update(variant_gid="", variant_title="", by_hand=False)
 
 
 def search(order: Order, missing: dict[str, LineItem]) -> dict[str, list[Variant]]:

@@ -4,7 +4,7 @@ Nothing here holds a buyer's name, address, phone, e-mail or message: those pass
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
@@ -87,6 +87,15 @@ class Connection(Work):
     shopify_pulled_at = models.DateTimeField(null=True)
     last_webhook_at = models.DateTimeField(null=True)
 
+    # What TikTok lists of this shop: products in pages, then the carriers; once a day, or when a person asks.
+    listing_due_at = models.DateTimeField(default=timezone.now)
+    listing_began_at = models.DateTimeField(null=True)
+    listing_page = models.TextField(default="", blank=True)
+    listing_words = models.TextField(default="", blank=True)  # TikTok's, where it refused
+    products_read_at = models.DateTimeField(null=True)
+    providers = models.JSONField(default=list, blank=True)  # [{"id", "name"}]: carriers as last read
+    providers_read_at = models.DateTimeField(null=True)
+
     class Meta:
         constraints = [
             UniqueConstraint(
@@ -135,6 +144,18 @@ class Connection(Work):
         pause_for(self, error)
         daily = getattr(error, "retry_daily", False)
         self.release(timezone.now() + DAILY if daily else None, last_error=PAUSED)
+
+
+class ConnectionLog(models.Model):
+    """Append only: who changed what in a connection's settings, and when."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="log")
+    at = models.DateTimeField(default=timezone.now)
+    by = models.TextField(default="", blank=True)  # Shopify's user id
+    changes = models.JSONField(default=dict)  # name of a setting: [old, new]
+
+    class Meta:
+        indexes = [Index(fields=["connection", "-at"], name="connectionlog_newest")]
 
 
 class InboxEvent(Work):
@@ -250,6 +271,8 @@ class Order(Work):
     ready_looks = models.PositiveSmallIntegerField(default=0)
     draft_touched = models.BooleanField(default=False)  # somebody else changed it: look at it
     complete_sent_at = models.DateTimeField(null=True)  # a completed draft without this was completed by hand
+    payment_method = models.TextField(default="", blank=True)  # completed unpaid, to be paid under this name
+    paid_in_shopify_at = models.DateTimeField(null=True)
 
     # The Shopify order.
     order_gid = models.TextField(default="", blank=True)
@@ -413,6 +436,7 @@ class Parcel(Work):
         indexes = [
             due_index("parcel_due"),
             Index(fields=["number"], name="parcel_number"),
+            Index(fields=["shop", "company"], name="parcel_company"),
             Index(fields=["shop", "order"], name="parcel_attention", condition=~Q(reason="")),
         ]
 
@@ -472,21 +496,45 @@ class OrderLog(models.Model):
         indexes = [Index(fields=["order", "at"], name="orderlog_timeline")]
 
 
+class SkuLinks(models.QuerySet["SkuLink"]):
+    def linked(self) -> Self:
+        return self.exclude(variant_gid="")
+
+
 class SkuLink(models.Model):
-    """A TikTok SKU and the Shopify variant it stands for."""
+    """A TikTok SKU, and the Shopify variant it stands for once that is known."""
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="sku_links")
     sku_id = models.TextField()
     seller_sku = models.TextField(default="", blank=True)
     product_id = models.TextField(default="", blank=True)
     title = models.TextField(default="", blank=True)
-    variant_gid = models.TextField()
+    listed_at = models.DateTimeField(null=True)  # last seen in TikTok's catalogue
+    matches = models.PositiveIntegerField(default=0)  # variants that carried the seller SKU at the last match
+    matched_at = models.DateTimeField(null=True)
+    variant_gid = models.TextField(default="", blank=True)  # empty: not linked
     variant_title = models.TextField(default="", blank=True)
     by_hand = models.BooleanField(default=False)
     confirmed_at = models.DateTimeField(default=timezone.now)
 
+    objects = SkuLinks.as_manager()
+
     class Meta:
-        constraints = [UniqueConstraint(fields=["connection", "sku_id"], name="a_sku_is_linked_once")]
+        constraints = [UniqueConstraint(fields=["connection", "sku_id"], name="a_sku_is_known_once")]
+        indexes = [
+            Index(fields=["connection", "title", "id"], name="sku_linked", condition=~Q(variant_gid="")),
+            Index(
+                fields=["connection", "title", "id"],
+                name="sku_unlinked",
+                condition=Q(variant_gid="", matches__lte=1),
+            ),
+            Index(
+                fields=["connection", "title", "id"],
+                name="sku_conflict",
+                condition=Q(variant_gid="", matches__gt=1),
+            ),
+            Index(fields=["connection", "seller_sku"], name="sku_seller_sku"),
+        ]
 
 
 class CarrierLink(models.Model):
@@ -515,6 +563,9 @@ class Consent(models.Model):
     ticket = models.TextField(default="", blank=True)
     code_sealed = models.TextField(default="", blank=True)
     seller = models.ForeignKey("tiktok.Seller", on_delete=models.CASCADE, null=True, related_name="+")
+    shop_ids = ArrayField(
+        models.TextField(), default=list, blank=True
+    )  # TikTok shops that this consent opened
     used_at = models.DateTimeField(null=True)
 
     class Meta:
