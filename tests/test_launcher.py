@@ -26,6 +26,7 @@ from connector.launcher.engines import (
     check_reachable,
     socket_folder,
 )
+from connector.launcher.stack import manage_up
 
 PROJECT = Path(__file__).resolve().parent.parent
 CODE = ("connector", "tiktok", "shopify_app", "templates", "static", "manage.py", "shopify.app.toml")
@@ -285,3 +286,10 @@ def test_make_says_in_one_line_what_the_machine_lacks(tmp_path, refused, complai
     said = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert done.returncode and len(said) == 1 and complaint in said[0]
     assert not (tmp_path / ".venv").exists()
+
+
+def test_a_manage_command_beside_a_running_up_gets_its_engines(tmp_path, monkeypatch):
+    monkeypatch.delenv("REDIS_URL")
+    (tmp_path / "engines.json").write_text('{"REDIS_URL": "redis://127.0.0.1:9/7"}')
+    asked = "from django.conf import settings; import sys; sys.exit(settings.REDIS_URL.endswith('/7'))"
+    assert manage_up(["shell", "-c", asked], tmp_path) == 1

@@ -1,4 +1,4 @@
-"""python -m connector.launcher run | up | chromium | test-engines COMMAND..."""
+"""python -m connector.launcher run | up | manage WORDS... | chromium | test-engines COMMAND..."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from connector.launcher.children import LauncherError, die_with_parent
 from connector.launcher.engines import throwaway_engines
 from connector.launcher.environment import environment_for_tests
 from connector.launcher.processes import Stopped, raise_stopped
-from connector.launcher.stack import run, up
+from connector.launcher.stack import manage_up, run, up
 
 COMMANDS = {"run": run, "up": up, "chromium": chromium.ensure}
 
@@ -23,6 +23,8 @@ def main() -> int:
     try:
         if asked.command == "test-engines":
             return with_test_engines(asked.words)
+        if asked.command == "manage":
+            return manage_up(asked.words)
         COMMANDS[asked.command]()
         return 0
     except LauncherError as error:
@@ -38,6 +40,10 @@ def arguments() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="everything with both sandboxes and a demo shop")
     commands.add_parser("up", help="everything on the settings of the environment and .env")
+    managed = commands.add_parser(
+        "manage", help="a manage.py command beside a running `up`, in its environment"
+    )
+    managed.add_argument("words", nargs=argparse.REMAINDER, metavar="WORDS")
     commands.add_parser("chromium", help="install the browser of the browser tests where it is missing")
     engines = commands.add_parser("test-engines", help="run a command with a throwaway PostgreSQL and Valkey")
     engines.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")

@@ -72,12 +72,16 @@ class Watch:
     def run(self) -> None:
         """Start again whatever ends, until Stopped."""
         while True:
-            for one in self.watched:
-                if one.child is not None and has_ended(one.child):
-                    self._bury(one, one.child)
-                if one.child is None and time.monotonic() >= one.start_at:
-                    self._start(one)
+            self.look()
             time.sleep(TICK_SECONDS)
+
+    def look(self) -> None:
+        """Start again what has ended, once."""
+        for one in self.watched:
+            if one.child is not None and has_ended(one.child):
+                self._bury(one, one.child)
+            if one.child is None and time.monotonic() >= one.start_at:
+                self._start(one)
 
     def stop(self) -> None:
         """Ask, wait, kill. A second signal meanwhile kills at once."""

@@ -50,8 +50,7 @@ def run() -> None:
 
 def up() -> None:
     """The same processes for a real store, configured by the environment and .env only."""
-    if (PROJECT / ".env").exists():
-        environ.Env.read_env(PROJECT / ".env", overwrite=False)
+    read_env_file()
     with own_run_folder() as state, watched_programs() as watch:
         env = dict(os.environ)
         env["PORT"] = str(choose_ports(state, int(env.get("PORT") or 8000), count=1)[0])
@@ -60,6 +59,20 @@ def up() -> None:
         start_product(watch, env)
         say("ready", f"{env['APP_URL']} is served from port {env['PORT']} of this machine")
         watch.run()
+
+
+def manage_up(words: Sequence[str], folder: Path = RUN) -> int:
+    """A manage.py command in the environment of the `make up` that runs in this folder; its exit code."""
+    read_env_file()
+    known = folder / "engines.json"
+    engines: dict[str, str] = json.loads(known.read_text()) if known.exists() else {}
+    env = engines | {name: value for name, value in os.environ.items() if value}
+    return subprocess.call(manage(*words), env=env, cwd=PROJECT)  # noqa: S603 - our own command line
+
+
+def read_env_file() -> None:
+    if (PROJECT / ".env").exists():
+        environ.Env.read_env(PROJECT / ".env", overwrite=False)
 
 
 def start_sandboxes(watch: Watch, env: Mapping[str, str], ports: Sequence[int]) -> None:
@@ -122,7 +135,11 @@ def start_engines(watch: Watch, wanted: Sequence[str]) -> dict[str, str]:
     for engine in (made[name] for name in wanted):
         child = bring_up(engine)
         watch.start(Program(engine.name, engine.start, engine.log, engine.stop_signal, is_engine=True), child)
-    return {name: made[name].url for name in wanted}
+    urls = {name: made[name].url for name in wanted}
+    (RUN / "engines.json").write_text(
+        json.dumps(urls)
+    )  # for `manage` beside a running `up`; sockets, no secret
+    return urls
 
 
 def own_data_folder(account: Account) -> Path:
