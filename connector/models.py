@@ -96,6 +96,12 @@ class Connection(Work):
     providers = models.JSONField(default=list, blank=True)  # [{"id", "name"}]: carriers as last read
     providers_read_at = models.DateTimeField(null=True)
 
+    # What both shops said when the setup was last checked: once a day, or when a person asks (setup.py).
+    setup = models.JSONField(default=dict, blank=True)
+    setup_checked_at = models.DateTimeField(null=True)
+    setup_wanted_at = models.DateTimeField(null=True)
+    guide_closed_at = models.DateTimeField(null=True)  # a person needs the setup guide no more
+
     class Meta:
         constraints = [
             UniqueConstraint(
@@ -240,6 +246,7 @@ class Order(Work):
     placed_at = models.DateTimeField(null=True)
     paid_at = models.DateTimeField(null=True)
     release_at = models.DateTimeField(null=True)
+    released_at = models.DateTimeField(null=True)  # when TikTok's hold was over, by TikTok's own clock
     ship_by_at = models.DateTimeField(null=True)
     hand_over_by_at = models.DateTimeField(null=True)
     ship_due_at = models.DateTimeField(null=True)
@@ -317,6 +324,14 @@ class Order(Work):
                 condition=~Q(reason="") & ~Q(state__in=sorted(KEPT_OUT)),
             ),
             Index(fields=["tiktok_id"], name="order_tiktok_id"),
+            Index(
+                fields=["shop", "finalized_at"],
+                name="order_finalized",
+                condition=Q(finalized_at__isnull=False),
+            ),
+            Index(
+                fields=["shop", "ship_by_at"], name="order_to_ship", condition=Q(state=OrderState.FINALIZED)
+            ),
             Index(fields=["shop", "order_name"], name="order_name"),
             Index(fields=["shop", "draft_name"], name="order_draft_name"),
         ]
@@ -417,6 +432,7 @@ class Parcel(Work):
     resolved_by = models.TextField(default="", blank=True)  # exact, alias, merchant, format, fallback
     verdict = models.TextField(default="", blank=True)
     anyway = models.BooleanField(default=False)  # a person said: send it although we doubt it
+    fulfilled_at = models.DateTimeField(null=True)  # when Shopify had the number
     sent_at = models.DateTimeField(null=True)
     accepted_at = models.DateTimeField(null=True)
     package_id = models.TextField(default="", blank=True)
@@ -438,6 +454,9 @@ class Parcel(Work):
             Index(fields=["number"], name="parcel_number"),
             Index(fields=["shop", "company"], name="parcel_company"),
             Index(fields=["shop", "order"], name="parcel_attention", condition=~Q(reason="")),
+            Index(
+                fields=["shop", "accepted_at"], name="parcel_accepted", condition=Q(accepted_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -494,6 +513,43 @@ class OrderLog(models.Model):
     class Meta:
         ordering = ["at", "id"]
         indexes = [Index(fields=["order", "at"], name="orderlog_timeline")]
+
+
+class Audit(Work):
+    """A day of one connection, read again from TikTok and compared with what we know. Due for its next page."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="audits")
+    day = models.DateField()  # in the Shopify shop's zone
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    by = models.TextField(default="", blank=True)  # Shopify's user id
+    asked_at = models.DateTimeField(default=timezone.now)
+    page = models.TextField(default="", blank=True)
+    total = models.PositiveIntegerField(default=0)  # how many orders TikTok says there are
+    seen = ArrayField(models.TextField(), default=list, blank=True)  # TikTok ids read so far
+    findings = models.JSONField(default=list, blank=True)  # {"what", "order", "before", "after"}
+    read = models.PositiveIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    words = models.TextField(default="", blank=True)  # why it could not be finished
+
+    class Meta:
+        indexes = [
+            due_index("audit_due"),
+            Index(fields=["shop", "day", "-asked_at"], name="audit_of_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Audit of {self.day}"
+
+    def park(self, reason: str, **facts: Any) -> None:
+        self.release(None, finished_at=timezone.now(), words=reason, **facts)
+
+    def rejected(self, error: Exception) -> None:
+        self.park(error.public)  # type: ignore[attr-defined]
+
+    def access_lost(self, error: Exception) -> None:
+        pause_for(self.connection, error)
+        self.park(error.public)  # type: ignore[attr-defined]
 
 
 class SkuLinks(models.QuerySet["SkuLink"]):
