@@ -431,6 +431,7 @@ class Parcel(Work):
     provider_name = models.TextField(default="", blank=True)
     resolved_by = models.TextField(default="", blank=True)  # exact, alias, merchant, format, fallback
     verdict = models.TextField(default="", blank=True)
+    chosen_provider = models.TextField(default="", blank=True)  # a person said: this provider id
     anyway = models.BooleanField(default=False)  # a person said: send it although we doubt it
     fulfilled_at = models.DateTimeField(null=True)  # when Shopify had the number
     sent_at = models.DateTimeField(null=True)
