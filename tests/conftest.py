@@ -19,7 +19,7 @@ from django.db import connections
 from connector.launcher.engines import throwaway_engines
 from connector.launcher.environment import environment_for_tests
 
-pytest_plugins = ["world"]
+pytest_plugins = ["world", "browsing"]
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
