@@ -25,3 +25,21 @@ document.addEventListener("htmx:error", (event) => {
   const source = event.detail.ctx?.sourceEvent?.type;
   if (source && source !== "every") window.shopify?.toast?.show(document.body.dataset.offline, { isError: true });
 });
+
+// A file to keep (a[data-download]). App Bridge vouches for fetches, not for a browser's own download.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest?.("a[data-download]");
+  if (!link) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const answer = await fetch(link.href).catch(() => null);
+  if (!answer?.ok) {
+    window.shopify?.toast?.show(document.body.dataset.offline, { isError: true });
+    return;
+  }
+  const file = document.createElement("a");
+  file.href = URL.createObjectURL(await answer.blob());
+  file.download = link.dataset.download;
+  file.click();
+  URL.revokeObjectURL(file.href);
+}, true);
