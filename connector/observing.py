@@ -1,5 +1,6 @@
 """What both platforms say of an order, as columns; and the units and lines that tie them together."""
 
+from datetime import datetime
 from typing import Any
 
 from connector import mapping
@@ -7,6 +8,8 @@ from connector.models import Order, OrderLine
 from connector.platforms import tiktok_for
 from shopify_app.orders import CompletedOrder, Draft
 from tiktok.orders import Order as Source
+
+RELEASE = ("ON_HOLD", "AWAITING_SHIPMENT")
 
 
 def look(order: Order) -> Source | None:
@@ -25,6 +28,7 @@ def observed(order: Order, source: Source) -> dict[str, Any]:
         "placed_at": source.create_time or order.placed_at,
         "paid_at": source.paid_time,
         "release_at": source.release_date,
+        "released_at": order.released_at or released(order, source),
         "ship_by_at": source.rts_sla_time,
         "hand_over_by_at": source.tts_sla_time,
         "ship_due_at": source.shipping_due_time,
@@ -38,6 +42,11 @@ def observed(order: Order, source: Source) -> dict[str, Any]:
         "split_or_combine": source.split_or_combine_tag,
         "cancel_requested": source.is_buyer_request_cancel,
     }
+
+
+def released(order: Order, source: Source) -> datetime | None:
+    """TikTok states no end of the hold: it is the update that we first see the order released by."""
+    return source.update_time if (order.tiktok_status, source.status) == RELEASE else None
 
 
 def priced(order: Order, source: Source) -> dict[str, Any]:

@@ -51,8 +51,9 @@ def take(order: Order, fulfillment: Fulfillment) -> None:
     named = numbers_of(fulfillment)
     gone = [
         parcel
+        for state in (State.WAITING, State.ACCEPTED)  # who waits has the units
         for parcel in known
-        if parcel.number not in named and parcel.state in (State.WAITING, State.ACCEPTED)
+        if parcel.state == state and parcel.number not in named
     ]
     for at, (number, company) in enumerate(named.items()):
         parcel = next((other for other in known if other.number == number), None)
@@ -93,9 +94,9 @@ def withdraw(parcels: Iterable[Parcel]) -> None:
 
 
 def renew(parcel: Parcel, company: str) -> None:
-    """The number is known; its company may be new, which is worth another try."""
+    """The number is known; its company may be new, which is worth another try and newer than what a person chose."""
     if parcel.company != company:
-        parcel.wake(company=company)
+        parcel.wake(company=company, chosen_provider="")
     elif parcel.state == State.WITHDRAWN:
         parcel.wake(state=State.WAITING)
 
@@ -107,6 +108,7 @@ def make(order: Order, fulfillment: Fulfillment, number: str, company: str, repl
         "shop_id": order.shop_id,
         "fulfillment_gid": fulfillment.id,
         "fulfillment_name": fulfillment.name,
+        "fulfilled_at": fulfillment.updated_at,
         "number": number,
         "company": company,
     }
@@ -117,13 +119,10 @@ def make(order: Order, fulfillment: Fulfillment, number: str, company: str, repl
         return
     try:
         with transaction.atomic():
-            parcel = Parcel.objects.create(**fields, due_at=timezone.now(), replaces=replaces)
-            if replaces is not None and OrderLine.objects.filter(parcel=replaces).update(parcel=parcel):
-                settle_replaced(replaces)
-            else:
-                take_units(parcel, fulfillment)
-                if replaces is not None:
-                    settle_replaced(replaces)
+            if replaces is None:
+                take_units(Parcel.objects.create(**fields, due_at=timezone.now()), fulfillment)
+            elif not replace(replaces, **fields).units.exists():
+                take_units(order.parcels.get(fulfillment_gid=fulfillment.id, number=number), fulfillment)
     except TooFewUnits as error:
         Parcel.objects.create(**fields, reason="too_few_units", detail={"line": str(error)})
 
