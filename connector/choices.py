@@ -1,5 +1,8 @@
 """What a person may decide about an order or a parcel. A choice is a fact on the row; the row's own step acts on it."""
 
+from collections.abc import Mapping
+from operator import itemgetter
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -69,19 +72,58 @@ def note(order: Order, what: str, by: str, parcel: Parcel | None = None) -> None
 
 def link_sku(connection: Connection, sku_id: str, variant_gid: str, title: str, by: str) -> int:
     """Say which variant a TikTok SKU stands for. Wakes the orders that waited for it and returns how many."""
+    return link_skus(connection, {sku_id: (variant_gid, title)}, by)
+
+
+def link_skus(
+    connection: Connection, wanted: Mapping[str, tuple[str, str]], by: str, *, by_hand: bool = True
+) -> int:
+    """Say which variant (gid, title) each TikTok SKU stands for: all or none. Returns how many orders go on.
+
+    A link that is not `by_hand` lasts as long as its variant carries the seller SKU.
+    """
     with transaction.atomic():
-        SkuLink.objects.update_or_create(
-            connection=connection,
-            sku_id=sku_id,
-            defaults={"variant_gid": variant_gid, "variant_title": title, "by_hand": True},
+        rows = [
+            SkuLink(
+                connection=connection,
+                sku_id=sku_id,
+                variant_gid=gid,
+                variant_title=title,
+                by_hand=by_hand,
+                confirmed_at=timezone.now(),
+            )
+            for sku_id, (gid, title) in wanted.items()
+        ]
+        SkuLink.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["connection", "sku_id"],
+            update_fields=["variant_gid", "variant_title", "by_hand", "confirmed_at"],
         )
         waiting = Order.objects.filter(connection=connection, reason__in=WAITING_FOR_SKUS)
-        woken = [order for order in waiting if sku_id in {line["sku_id"] for line in order.detail["lines"]}]
+        woken = [
+            order
+            for order in waiting
+            if not wanted.keys().isdisjoint(map(itemgetter("sku_id"), lines_of(order)))
+        ]
         for order in woken:
             note(order, "link", by)
             order.wake()
     bell.ring(connection.shop_id)
     return len(woken)
+
+
+def lines_of(order: Order) -> list[dict[str, str]]:
+    """The lines that an order waits for."""
+    lines: list[dict[str, str]] = order.detail.get("lines", [])
+    return lines
+
+
+def unlink_sku(connection: Connection, sku_id: str) -> None:
+    """Forget the variant. Orders in Shopify stay as they are; the next one is matched by SKU again."""
+    SkuLink.objects.filter(connection=connection, sku_id=sku_id).update(
+        variant_gid="", variant_title="", by_hand=False
+    )
 
 
 def link_carrier(connection: Connection, company: str, provider_id: str, provider_name: str) -> int:

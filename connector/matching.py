@@ -1,5 +1,6 @@
 """Which Shopify variant each TikTok SKU stands for. Links are remembered, and confirmed by id at each use."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +29,10 @@ def match(order: Order, source: Source) -> Match:
     found: dict[str, VariantChoice | None] = dict(linked(order, lines))
     missing = {sku_id: line for sku_id, line in lines.items() if sku_id not in found}
     if bundles := [describe(line) for line in missing.values() if line.is_bundle]:
+        remember_unlinked(order, missing, {})
         return Match(reason="bundle_unmapped", detail={"lines": bundles})
     hits = search(order, missing)
+    remember_unlinked(order, missing, hits)
     if several := [describe(line) for sku_id, line in missing.items() if len(hits[sku_id]) > 1]:
         return Match(reason="sku_conflict", detail={"lines": several})
     for sku_id, line in missing.items():
@@ -75,6 +78,23 @@ def search(order: Order, missing: dict[str, LineItem]) -> dict[str, list[Variant
         active = [variant for variant in same if variant.product_status == "ACTIVE"]
         hits[sku_id] = active or same
     return hits
+
+
+def remember_unlinked(
+    order: Order, missing: dict[str, LineItem], hits: Mapping[str, Sequence[Variant]]
+) -> None:
+    """Let the products page show what has no variant, or several, also where TikTok no longer lists it."""
+    for sku_id, line in missing.items():
+        found = len(hits.get(sku_id, ()))
+        if found != 1:
+            facts: dict[str, Any] = {
+                "seller_sku": line.seller_sku,
+                "product_id": line.product_id,
+                "title": line_title(line),
+                "matches": found,
+                "matched_at": timezone.now(),
+            }
+            SkuLink.objects.update_or_create(connection=order.connection, sku_id=sku_id, defaults=facts)
 
 
 def link(order: Order, line: LineItem, variant: Variant) -> VariantChoice:

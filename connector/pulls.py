@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from connector import mapping, rules
+from connector import catalogue, mapping, rules
 from connector.models import PAUSED, Connection, InboxEvent, Order, Parcel
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import IN_SHOPIFY
@@ -45,7 +45,7 @@ def pull(connection: Connection) -> None:
         return connection.release(None, last_error=PAUSED)
     if connection.prepared_at is None:
         prepare(connection)
-    more = pull_tiktok(connection) or pull_shopify(connection)
+    more = pull_tiktok(connection) or pull_shopify(connection) or catalogue.read(connection)
     return connection.succeed(timezone.now() + (timedelta(0) if more else settings.PULL_EVERY))
 
 

@@ -24,6 +24,7 @@ from tiktok.records import (
     AuthorizedShop,
     Cancellation,
     CancellationPage,
+    DeliveryOption,
     ExternalOrder,
     ExternalOrderError,
     Product,
@@ -158,6 +159,11 @@ class Client:
     def get_warehouses(self) -> list[Warehouse]:
         data = self._call(endpoints.WAREHOUSES)
         return [Warehouse.from_api(raw) for raw in parts(data, "warehouses")]
+
+    def get_delivery_options(self, warehouse_id: str) -> list[DeliveryOption]:
+        """How parcels may leave a warehouse."""
+        data = self._call(endpoints.DELIVERY_OPTIONS, ids={"warehouse_id": warehouse_id})
+        return [DeliveryOption.from_api(raw) for raw in parts(data, "delivery_options")]
 
     def set_external_orders(self, orders: Sequence[ExternalOrder]) -> list[ExternalOrderError]:
         """Attach Shopify orders to TikTok orders, at most 100 a call. Returns those that TikTok refused."""

@@ -42,6 +42,7 @@ ORDER_SHIPPING_INFO = Endpoint(
 PROVIDERS = Endpoint("GET", "/logistics/202309/delivery_options/{delivery_option_id}/shipping_providers")
 TRACKING = Endpoint("GET", "/logistics/202604/orders/{order_id}/tracking")
 WAREHOUSES = Endpoint("GET", "/logistics/202309/warehouses")
+DELIVERY_OPTIONS = Endpoint("GET", "/logistics/202309/warehouses/{warehouse_id}/delivery_options")
 
 WEBHOOKS = Endpoint("GET", "/event/202309/webhooks")
 WEBHOOK_SET = Endpoint("PUT", "/event/202309/webhooks", writes=True)

@@ -108,6 +108,19 @@ class Warehouse:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveryOption:
+    """A way of shipping from a warehouse. `type` SEND_BY_SELLER is the one with carriers of the seller's choice."""
+
+    id: str
+    name: str
+    type: str
+
+    @classmethod
+    def from_api(cls, raw: Raw) -> Self:
+        return cls(id=text(raw, "id"), name=text(raw, "name"), type=text(raw, "type"))
+
+
+@dataclass(frozen=True, slots=True)
 class ExternalLine:
     """`id` is the line in Shopify, `origin_id` the line in TikTok."""
 
