@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
-How = Literal["", "exact", "alias", "merchant", "format", "fallback"]
+How = Literal["", "exact", "alias", "merchant", "format", "fallback", "person"]
 Level = Literal["ok", "warn", "block"]
 Detail = Literal["", "characters", "length", "check_digit", "other_carrier", "unknown_format"]
 

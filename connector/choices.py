@@ -2,17 +2,42 @@
 
 from collections.abc import Mapping
 from operator import itemgetter
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from connector import carriers
+from connector import carriers, parcels
 from connector.models import CarrierLink, Connection, Order, OrderLog, Parcel, SkuLink
 from connector.states import OrderState, ParcelState
 from connector.wake import bell
 
 WAITING_FOR_SKUS = ("sku_unmapped", "sku_conflict", "bundle_unmapped")
 WAITING_FOR_CARRIERS = ("carrier_unknown", "carrier_not_supported")
+BEFORE_THE_ORDER = (OrderState.RECEIVED, OrderState.ON_HOLD)  # what can still be kept out of Shopify
+# What a person can only take note of, of an order and of a parcel.
+ORDER_NEWS = (
+    "cancel_requested",
+    "cancelled_in_tiktok",
+    "merchant_cancelled",
+    "merchant_deleted",
+    "merchant_refunded",
+    "shipped_elsewhere",
+    "lines_changed_after_finalize",
+    "address_changed_after_shipped",
+)
+PARCEL_NEWS = (
+    "several_numbers",
+    "tracking_warning",
+    "fallback_used",
+    "edit_limit",
+    "tracking_changed_too_late",
+    "order_cancelled",
+)
+
+
+class BeingSent(Exception):
+    """A worker has the parcel this moment: what it is about to send cannot be changed under its hands."""
 
 
 def look_again(order: Order, by: str) -> None:
@@ -62,6 +87,49 @@ def send_anyway(parcel: Parcel, by: str) -> None:
         note(parcel.order, "send anyway", by, parcel)
         parcel.wake(anyway=True)
     bell.ring(parcel.shop_id)
+
+
+def retry(parcel: Parcel, by: str) -> None:
+    """Try to send a number that TikTok does not have, now."""
+    with transaction.atomic():
+        note(parcel.order, "retry tracking", by, parcel)
+        parcel.wake(attempts=0, failing_since=None)
+    bell.ring(parcel.shop_id)
+
+
+def correct_tracking(parcel: Parcel, number: str, provider_id: str, by: str, *, anyway: bool = False) -> None:
+    """Give a parcel another number or carrier. One that TikTok has accepted spends the one correction with it.
+
+    Shopify keeps what it has; a later change there is newer and wins. Raises BeingSent.
+    """
+    wish = {"chosen_provider": provider_id, "anyway": anyway}
+    with transaction.atomic():
+        now = Parcel.objects.select_for_update().get(pk=parcel.pk)
+        if now.leased_until and now.leased_until > timezone.now():
+            raise BeingSent
+        note(now.order, "correct tracking", by, now)
+        if carriers.clean(number) == now.number:
+            now.wake(**wish, attempts=0, failing_since=None)
+        else:
+            parcels.replace(now, **as_fulfilled(now), number=carriers.clean(number), **wish)
+    bell.ring(parcel.shop_id)
+
+
+def as_fulfilled(parcel: Parcel) -> dict[str, Any]:
+    """What Shopify says of a parcel beside its number."""
+    names = ("order", "shop_id", "fulfillment_gid", "fulfillment_name", "company", "fulfilled_at")
+    return {name: getattr(parcel, name) for name in names}
+
+
+def mark_seen(parcel: Parcel, by: str) -> None:
+    """A person has seen what stands against a parcel. A number that TikTok will not take is kept, and not sent."""
+    kept = ParcelState.KEPT if parcel.state == ParcelState.WAITING else parcel.state
+    with transaction.atomic():
+        seen = Parcel.objects.filter(pk=parcel.pk, state=parcel.state, reason=parcel.reason)
+        if seen.filter(reason__in=PARCEL_NEWS).update(state=kept, reason="", detail={}, due_at=None):
+            note(parcel.order, f"dismiss {parcel.reason}", by, parcel)
+            if kept != parcel.state:
+                parcel.note("moved", old=parcel.state, new=kept)
 
 
 def note(order: Order, what: str, by: str, parcel: Parcel | None = None) -> None:
@@ -141,3 +209,8 @@ def link_carrier(connection: Connection, company: str, provider_id: str, provide
             parcel.wake()
     bell.ring(connection.shop_id)
     return len(woken)
+
+
+def unlink_carrier(connection: Connection, company: str) -> None:
+    """Forget what the merchant said of a carrier name: it is resolved by list, table and number again."""
+    CarrierLink.objects.filter(connection=connection, company=carriers.normalise(company)).delete()

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 import tiktok.errors
 from connector import carriers, rules
-from connector.models import PAUSED, CarrierLink, Order, OrderLine, Parcel
+from connector.models import PAUSED, CarrierLink, Connection, Order, OrderLine, Parcel
 from connector.platforms import tiktok_for
 from connector.states import ParcelState as State
 from connector.work import Later
@@ -120,9 +120,11 @@ def make(order: Order, fulfillment: Fulfillment, number: str, company: str, repl
     try:
         with transaction.atomic():
             if replaces is None:
-                take_units(Parcel.objects.create(**fields, due_at=timezone.now()), fulfillment)
-            elif not replace(replaces, **fields).units.exists():
-                take_units(order.parcels.get(fulfillment_gid=fulfillment.id, number=number), fulfillment)
+                parcel = Parcel.objects.create(**fields, due_at=timezone.now())
+            else:
+                parcel = replace(replaces, **fields)
+            if not parcel.units.exists():
+                take_units(parcel, fulfillment)
     except TooFewUnits as error:
         Parcel.objects.create(**fields, reason="too_few_units", detail={"line": str(error)})
 
@@ -132,13 +134,19 @@ def orphan(order: Order) -> Parcel | None:
     return order.parcels.filter(state=State.ACCEPTED, reason="fulfillment_cancelled").order_by("id").first()
 
 
-def settle_replaced(old: Parcel) -> None:
-    """A number that TikTok never heard of is simply replaced; one that it accepted stands until it is corrected."""
+def replace(old: Parcel, **fields: Any) -> Parcel:
+    """Another number in the place of `old`, with its units.
+
+    A number that TikTok never heard of goes at once; one that it accepted stands until it is corrected.
+    """
+    new = Parcel.objects.create(**fields, due_at=timezone.now(), replaces=standing_package(old) or old)
+    OrderLine.objects.filter(parcel=old).update(parcel=new)
     if old.state == State.WAITING:
         Parcel.objects.filter(pk=old.pk).update(
             state=State.REPLACED, due_at=None, leased_until=None, reason="", detail={}
         )
         old.note("moved", old=State.WAITING, new=State.REPLACED)
+    return new
 
 
 def foreign_lines(order: Order, fulfillment: Fulfillment) -> list[str]:
@@ -202,7 +210,7 @@ def waiting(parcel: Parcel) -> None:
     carrier = resolve(parcel, source)
     if carrier is None:
         return None
-    if others := in_use(parcel, source):
+    if not parcel.anyway and (others := in_use(parcel, source)):
         return parcel.ask("number_in_use", {"orders": others})
     parcel.keep(**carrier)
     if standing := standing_package(parcel):
@@ -256,9 +264,9 @@ def resolve(parcel: Parcel, source: Source) -> dict[str, str] | None:
         CarrierLink.objects.filter(connection=parcel.order.connection).values_list("company", "provider_id")
     )
     policy, region = parcel.order.connection.policy, parcel.order.connection.tiktok_shop.region
-    listed = providers_of(parcel, source)
-    found = carriers.resolve(
-        parcel.company, parcel.number, listed, links, region, fallback=policy.fallback_provider or None
+    offered = providers_of(parcel, source)
+    found = chosen(parcel, offered) or carriers.resolve(
+        parcel.company, parcel.number, offered, links, region, fallback=policy.fallback_provider or None
     )
     if found.problem:
         names = [provider.name for provider in found.candidates]
@@ -281,6 +289,12 @@ def resolve(parcel: Parcel, source: Source) -> dict[str, str] | None:
         parcel.ask(verdict.reason, detail)
         return None
     return facts
+
+
+def chosen(parcel: Parcel, offered: Sequence[Provider]) -> carriers.Resolution | None:
+    """The provider that a person said, while TikTok lists it."""
+    provider = next((other for other in offered if other.id == parcel.chosen_provider), None)
+    return carriers.Resolution(provider.id, provider.name, "person") if provider else None
 
 
 def push(parcel: Parcel, line_ids: Sequence[str]) -> None:
@@ -382,26 +396,25 @@ def in_use(parcel: Parcel, source: Source) -> list[str]:
         .exclude(order=parcel.order)
         .exclude(sent_at=None)
     )
-    orders = {other.order for other in same.select_related("order")}
-    if not orders:
+    ids = sorted({other.order.tiktok_id for other in same.select_related("order")})
+    if not ids or (len(ids) < COMBINED_ORDERS and share_a_package(parcel, source, ids)):
         return []
-    grouped = source.auto_combine_group_id and all(
-        o.combine_group == source.auto_combine_group_id for o in orders
-    )
-    combined = source.split_or_combine_tag == "COMBINED" and all(
-        o.split_or_combine == "COMBINED" for o in orders
-    )
-    if len(orders) < COMBINED_ORDERS and (grouped or combined or same_place(parcel, source, orders)):
-        return []
-    return sorted(order.tiktok_id for order in orders)
+    return ids
 
 
-def same_place(parcel: Parcel, source: Source, orders: Iterable[Order]) -> bool:
-    """Whether all go to one recipient at one address: read again from TikTok, compared in memory, kept nowhere."""
-    if source.address is None or source.masked:
+def share_a_package(parcel: Parcel, source: Source, ids: Sequence[str]) -> bool:
+    """Whether TikTok grouped all these orders, or all go to one person at one place: read again, kept nowhere."""
+    others = tiktok_for(parcel.order.connection).get_orders(ids)
+    if len(others) < len(ids):
         return False
-    others = tiktok_for(parcel.order.connection).get_orders([order.tiktok_id for order in orders])
-    return bool(others) and all(other.address == source.address and not other.masked for other in others)
+    group = source.auto_combine_group_id
+    grouped = bool(group) and all(other.auto_combine_group_id == group for other in others)
+    combined = all(order.split_or_combine_tag == "COMBINED" for order in (source, *others))
+    return grouped or combined or all(same_place(source, other) for other in others)
+
+
+def same_place(one: Source, other: Source) -> bool:
+    return one.address is not None and not (one.masked or other.masked) and one.address == other.address
 
 
 # ---- TikTok's live list of carriers --------------------------------------------------------------
@@ -411,19 +424,19 @@ lists: dict[Key, tuple[float, list[Provider]]] = {}  # per process; ids come fro
 
 
 def providers_of(parcel: Parcel, source: Source) -> list[Provider]:
-    key = list_key(parcel, source)
+    buyer = source.address.region_code if source.address else ""
+    return listed(parcel.order.connection, source.delivery_option_id, buyer)
+
+
+def listed(connection: Connection, delivery_option_id: str, buyer_region: str) -> list[Provider]:
+    """The European Union wants both regions; a delivery option belongs to one shop (contract 5.3)."""
+    shop = connection.tiktok_shop
+    key = (shop.shop_id, delivery_option_id, shop.region, buyer_region or shop.region)
     until, known = lists.get(key, (0.0, []))
     if time.monotonic() >= until:
-        known = tiktok_for(parcel.order.connection).get_providers(*key[1:])
+        known = tiktok_for(connection).get_providers(*key[1:])
         lists[key] = (time.monotonic() + PROVIDERS_FOR, known)
     return known
-
-
-def list_key(parcel: Parcel, source: Source) -> Key:
-    """The European Union wants both regions; a delivery option belongs to one shop (contract 5.3)."""
-    shop = parcel.order.connection.tiktok_shop
-    buyer = source.address.region_code if source.address else ""
-    return (shop.shop_id, source.delivery_option_id, shop.region, buyer or shop.region)
 
 
 def forget_providers(parcel: Parcel) -> None:
