@@ -15,11 +15,13 @@ from django.db import connection as database
 from django.db.models import DateTimeField, F
 from django.utils import timezone
 
+import shopify_app.client
 from connector import jobs
 from connector.models import Connection, Order, Parcel
 from connector.transport import session
 from shopify_app.models import Shop
 from shopify_app.sandbox import DEMO_SHOP, ShopifySandbox
+from shopify_app.sandbox.engine import Engine
 from tiktok import client as tiktok_client
 from tiktok import oauth
 from tiktok.models import Seller
@@ -103,8 +105,18 @@ class World:
         return [entry for entry in self.shopify.ledger if entry["what"] == what]
 
 
+@pytest.fixture(scope="session")
+def _understood_documents() -> None:
+    """The first look at the schema takes a second; no test's deadline is to be measured with it."""
+    for operation in vars(shopify_app.client).values():
+        if isinstance(operation, shopify_app.client.Operation):
+            Engine().understand(operation.text)
+
+
 @pytest.fixture
-def worlds(transactional_db: None, live_server: Any, settings: Any) -> Iterator[Callable[..., World]]:
+def worlds(
+    _understood_documents: None, transactional_db: None, live_server: Any, settings: Any
+) -> Iterator[Callable[..., World]]:
     running: list[Any] = []
 
     def build(*, easy: bool = True, other_connector: str = "") -> World:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -120,19 +120,17 @@ class Operation:
         return refused
 
 
+@lru_cache(maxsize=REMEMBERED_DOCUMENTS)
+def understood(text: str, name: str) -> Operation:
+    return Operation(text, name)
+
+
 class Engine:
     """Executes documents for a shop. The caller holds the platform's lock."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Operation] = {}
-
     def understand(self, text: str, name: str = "") -> Operation:
-        operation = self._known.get((text, name))
-        if operation is None:
-            if len(self._known) >= REMEMBERED_DOCUMENTS:
-                self._known.clear()
-            operation = self._known[text, name] = Operation(text, name)
-        return operation
+        """What a document means depends on no shop: understood once for all sandboxes of the process."""
+        return understood(text, name)
 
     def run(self, shop: ShopState, operation: Operation, variables: Mapping[str, Any]) -> Reply:
         """The whole answer: data, errors, extensions."""
