@@ -43,3 +43,11 @@ document.addEventListener("click", async (event) => {
   file.click();
   URL.revokeObjectURL(file.href);
 }, true);
+
+// A permission that a merchant may add ([data-scope]): Shopify asks, then the page is told to look what was granted.
+document.addEventListener("click", async (event) => {
+  const ask = event.target.closest?.("[data-scope]");
+  if (!ask) return;
+  await window.shopify?.scopes?.request([ask.dataset.scope]).catch(() => null);
+  window.htmx.ajax("POST", ask.dataset.then, { target: "#page", select: "#page", swap: "outerHTML" });
+});

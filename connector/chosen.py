@@ -1,0 +1,24 @@
+"""Which connection a page is about: the one its address names, else the shop's first."""
+
+from django.db.models import QuerySet
+from django.http import Http404
+
+from connector.embedded import EmbeddedRequest
+from connector.models import Connection
+
+
+def active(request: EmbeddedRequest) -> QuerySet[Connection]:
+    connections = Connection.objects.filter(shop=request.shop, active=True)
+    return connections.select_related("tiktok_shop", "shop").order_by("pk")
+
+
+def chosen(request: EmbeddedRequest) -> Connection:
+    """Raises Http404 for one that is not the visitor's, or where nothing is connected."""
+    named = request.POST.get("connection", "") or request.GET.get("connection", "")
+    mine = active(request)
+    if named:
+        mine = mine.filter(pk=named) if named.isdecimal() and len(named) < 19 else mine.none()
+    connection = mine.first()
+    if connection is None:
+        raise Http404
+    return connection
