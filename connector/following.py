@@ -18,6 +18,7 @@ from connector.states import OrderState as State
 from connector.waits import recheck_due
 from tiktok.orders import Order as Source
 from tiktok.records import ExternalLine, ExternalOrder
+from tiktok.webhooks import address_updates
 
 CANCEL_POLL = timedelta(seconds=1)
 CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
@@ -158,10 +159,21 @@ def correct_address(order: Order, source: Source) -> dict[str, Any]:
     if source.masked or address is None:
         return {}
     if order.parcels.exclude(state=ParcelState.WITHDRAWN).exists():
-        return {} if never else {"changed_lines": [{"what": "address"}]}
+        return {"changed_lines": [{"what": "address"}]} if told_of_address(order) else {}
     shopify_for(order.shop).set_order_address(order.order_gid, address)
     order.wrote("orderUpdate", order=order.order_gid, changed=["address"])
     return {"addressed_as_of": source.update_time}
+
+
+def told_of_address(order: Order) -> bool:
+    """TikTok's update time moves with everything, its mark of a new address stays for ever: that the address is newer
+    than the one Shopify has, only the doorbell tells. It was never kept, so it cannot be compared.
+    """
+    if order.addressed_as_of is None:
+        return False
+    rang = InboxEvent.objects.filter(source="tiktok", key__startswith=address_updates(order.tiktok_id))
+    times = [int(event.facts.get("update_time", 0)) for event in rang]
+    return max(times, default=0) > order.addressed_as_of.timestamp()
 
 
 def standing_reason(order: Order, source: Source, facts: dict[str, Any]) -> tuple[str, dict[str, Any]]:

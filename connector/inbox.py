@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -88,7 +89,10 @@ def fulfillment(event: InboxEvent) -> str:
     now = shopify_for(event.owner).get_fulfillment(event.subject)
     if now is None:
         return "gone"
-    parcels.take(order, now)
+    try:
+        parcels.take(order, now)
+    except IntegrityError:  # another doorbell of this fulfillment was answered at the same moment
+        raise Later(timezone.now()) from None
     return ""
 
 

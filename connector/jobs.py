@@ -1,16 +1,19 @@
 """RQ's way in. A job is a turn of one shop, never a row: losing a job loses nothing."""
 
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from time import monotonic
 from typing import Any
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
-from connector import inbox, parcels, pulls, steps, wake
-from connector.models import Connection, InboxEvent, Order, Parcel
+from connector import audits, inbox, parcels, pulls, steps, wake
+from connector.models import Audit, Connection, InboxEvent, Order, Parcel
 from connector.work import Work, run
+
+log = logging.getLogger(__name__)
 
 # In this order a shop's work is taken: what a doorbell means, then what is on its way back, then orders, then pulls.
 STEPS: dict[type[Work], Callable[[Any], None]] = {
@@ -18,12 +21,24 @@ STEPS: dict[type[Work], Callable[[Any], None]] = {
     Parcel: parcels.advance_parcel,
     Order: steps.advance_order,
     Connection: pulls.pull,
+    Audit: audits.advance,
 }
 
 pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix="row")
 
 
 def drain(shop_id: int) -> None:
+    """A turn of a shop. PostgreSQL may go away meanwhile: no exception leaves, for RQ would keep it with its trace."""
+    try:
+        take_turn(shop_id)
+    except (OperationalError, InterfaceError) as error:
+        log.warning(
+            "the database went away; the sweep will find the work",
+            extra={"shop": shop_id, "error": type(error).__name__},
+        )
+
+
+def take_turn(shop_id: int) -> None:
     """Advance the shop's due rows until none is left or our turn is over; then the next shop's turn comes."""
     close_old_connections()
     wake.lower(shop_id)

@@ -126,9 +126,14 @@ def read_event(raw: Raw, body: bytes) -> Event:
 
 def find_key(raw: Raw, kind: int, data: Raw, body: bytes) -> str:
     if kind == ADDRESS_UPDATE:
-        return f"{kind}:{text(data, 'order_id')}:{text(data, 'update_time')}"
+        return address_updates(text(data, "order_id")) + text(data, "update_time")
     notification = text(raw, "tts_notification_id")
     return notification or f"{kind}:{hashlib.sha256(body).hexdigest()}"
+
+
+def address_updates(order_id: str) -> str:
+    """What the keys of all address updates of an order begin with."""
+    return f"{ADDRESS_UPDATE}:{order_id}:"
 
 
 def find_facts(kind: int, data: Raw) -> dict[str, Any]:
