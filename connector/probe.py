@@ -11,7 +11,7 @@ import shopify_app.probe
 import tiktok.probe
 from connector.models import Connection, InboxEvent
 from connector.platforms import tiktok_for
-from connector.pulls import TOPICS
+from connector.setup import TOPICS
 from shopify_app.models import Shop
 from shopify_app.workbench import Workbench
 

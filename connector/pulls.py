@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from connector import catalogue, mapping, rules
+from connector import catalogue, mapping, rules, setup
 from connector.models import PAUSED, Connection, InboxEvent, Order, Parcel
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import IN_SHOPIFY
@@ -26,14 +26,6 @@ OTHER_CONNECTORS = (
     "tiktok pos store",
 )  # PRODUCT SK30; exact tags of the field's others
 OTHER_CONNECTOR_PREFIX = "TikTokOrderID:"  # TikTok's own app (PRODUCT, b7)
-TOPICS = (
-    "ORDER_STATUS_CHANGE",
-    "RECIPIENT_ADDRESS_UPDATE",
-    "PACKAGE_UPDATE",
-    "CANCELLATION_STATUS_CHANGE",
-    "SELLER_DEAUTHORIZATION",
-    "UPCOMING_AUTHORIZATION_EXPIRATION",
-)
 OPEN = ("UNPAID", *rules.BEFORE_SHIPPING, "PARTIALLY_SHIPPING")
 
 
@@ -46,6 +38,8 @@ def pull(connection: Connection) -> None:
     if connection.prepared_at is None:
         prepare(connection)
     more = pull_tiktok(connection) or pull_shopify(connection) or catalogue.read(connection)
+    if not more:
+        setup.check(connection)
     return connection.succeed(timezone.now() + (timedelta(0) if more else settings.PULL_EVERY))
 
 
@@ -60,9 +54,9 @@ def prepare(connection: Connection) -> None:
 
 
 def register_webhooks(connection: Connection) -> None:
-    client, address = tiktok_for(connection), f"{settings.APP_URL}/webhooks/tiktok"
+    client, address = tiktok_for(connection), setup.webhook_address()
     known = {webhook.topic: webhook.address for webhook in client.get_webhooks()}
-    for topic in TOPICS:
+    for topic in setup.TOPICS:
         if known.get(topic) != address:
             client.set_webhook(topic, address)
 

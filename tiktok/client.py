@@ -107,6 +107,18 @@ class Client:
         orders = tuple(Order.from_api(raw) for raw in parts(data, "orders"))
         return OrderPage(orders, text(data, "next_page_token"), count(data, "total_count"))
 
+    def search_orders_placed(
+        self, since: datetime, until: datetime, page_token: str = "", page_size: int = 100
+    ) -> OrderPage:
+        """One page of the orders placed in the window, whatever became of them, oldest first."""
+        data = self._call(
+            endpoints.ORDERS_SEARCH,
+            params={"sort_field": "create_time", "sort_order": "ASC", **page(page_token, page_size)},
+            body={"create_time_ge": floor(since), "create_time_lt": ceil(until)},
+        )
+        orders = tuple(Order.from_api(raw) for raw in parts(data, "orders"))
+        return OrderPage(orders, text(data, "next_page_token"), count(data, "total_count"))
+
     def ship(self, order_id: str, line_ids: Sequence[str], numbers: Sequence[Tracking]) -> Shipped:
         """Hand the lines (none named: all) over as one package.
 

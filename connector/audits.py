@@ -1,0 +1,127 @@
+"""A day compared with TikTok, order by order: what is missing on either side, and what differs.
+
+An audit is a row of work, a page a step. What it finds it also sets right: orders that we missed become rows, and rows
+that differ are looked at again. Its findings are kept.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.utils import timezone
+
+from connector import mapping, pulls
+from connector.models import PAUSED, Audit, Connection, Order
+from connector.platforms import tiktok_for
+from connector.states import OrderState
+from connector.wake import bell
+from shopify_app.models import Shop
+from tiktok.orders import Order as Source
+
+MOST_FINDINGS = 500  # kept one by one; a day that is worse than that is told by its first
+
+
+def ask(shop: Shop, day: date, zone: ZoneInfo, by: str) -> None:
+    """Have a day of every active connection read again. One that is being read already is left alone."""
+    since, until = bounds(day, zone)
+    for connection in Connection.objects.filter(shop=shop, active=True):
+        if Audit.objects.filter(shop=shop, connection=connection, day=day, finished_at=None).exists():
+            continue
+        now = timezone.now()
+        Audit.objects.create(
+            shop=shop,
+            connection=connection,
+            day=day,
+            since=since,
+            until=until,
+            by=by,
+            asked_at=now,
+            due_at=now,
+        )
+    bell.ring(shop.pk)
+
+
+def bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """When a day begins and ends in a zone; it may have 23 or 25 hours."""
+    return (
+        datetime.combine(day, time.min, tzinfo=zone),
+        datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone),
+    )
+
+
+def advance(audit: Audit) -> None:
+    """Read and compare one page; after the last one, look for what TikTok did not name."""
+    connection = audit.connection
+    if connection.paused:
+        return audit.park(PAUSED)
+    page = tiktok_for(connection, live=False).search_orders_placed(audit.since, audit.until, audit.page)
+    news = compare(connection, page.orders)
+    pulls.store_orders(connection, page.orders)
+    seen = [*audit.seen, *(source.id for source in page.orders)]
+    facts: dict[str, Any] = {"read": len(seen), "total": max(page.total_count, len(seen))}
+    if page.next_page_token:
+        return audit.succeed(
+            timezone.now(), page=page.next_page_token, seen=seen, findings=together(audit, news), **facts
+        )
+    news += missing_there(audit, seen)
+    return audit.succeed(
+        None, seen=[], page="", findings=together(audit, news), finished_at=timezone.now(), **facts
+    )
+
+
+def together(audit: Audit, news: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [*audit.findings, *news][:MOST_FINDINGS]
+
+
+def compare(connection: Connection, sources: Iterable[Source]) -> list[dict[str, str]]:
+    """What differs between TikTok's orders and our rows. Rows that differ are looked at again."""
+    by_id = {source.id: source for source in sources}
+    known = {
+        order.tiktok_id: order
+        for order in Order.objects.filter(connection=connection, tiktok_id__in=list(by_id))
+    }
+    found = []
+    for source in by_id.values():
+        order = known.get(source.id)
+        difference = absent(connection, source) if order is None else differing(order, source)
+        if difference:
+            found.append(difference)
+            if order is not None:
+                order.wake(draft_touched=True, order_touched=True)
+    return found
+
+
+def absent(connection: Connection, source: Source) -> dict[str, str]:
+    """An order that has no row. It gets one, unless it was over before this connection began."""
+    ours = pulls.ours_to_know(connection, source)
+    return finding("missing_here" if ours else "before_connection", source.id, after=source.status)
+
+
+def differing(order: Order, source: Source) -> dict[str, str] | None:
+    if order.tiktok_status and order.tiktok_status != source.status:
+        return finding("status", order.tiktok_id, order.tiktok_status, source.status)
+    over = source.cancelled or order.state == OrderState.CANCELLED
+    if order.money and not over and mapping.differences(order.money, source):
+        total = mapping.expected_total(source, order.connection.policy)
+        return finding("amounts", order.tiktok_id, str(order.expected_total), str(total))
+    return None
+
+
+def missing_there(audit: Audit, seen: list[str]) -> list[dict[str, str]]:
+    """Orders of the day that TikTok did not name. One that came while we read may be behind the last page."""
+    ours = Order.objects.filter(
+        shop=audit.shop_id,
+        connection=audit.connection,
+        placed_at__gte=audit.since,
+        placed_at__lt=audit.until,
+        created_at__lt=audit.asked_at,
+    )
+    gone = ours.exclude(tiktok_id__in=seen)[:MOST_FINDINGS]
+    for order in gone:
+        order.wake()
+    return [finding("missing_there", order.tiktok_id, before=order.tiktok_status) for order in gone]
+
+
+def finding(what: str, order: str, before: str = "", after: str = "") -> dict[str, str]:
+    return {"what": what, "order": order, "before": before, "after": after}
