@@ -7,7 +7,7 @@ ifeq ($(BROWSER),0)
 CHOICE = -m "not browser"
 endif
 
-.PHONY: run up test checks lint format migrations clean
+.PHONY: run up chaos quick full test checks lint format migrations clean
 
 run: .venv/.installed  ## everything with both sandboxes and a demo shop
 	@exec $(PY) -m connector.launcher --end-with-parent run
@@ -23,6 +23,13 @@ checks: lint
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py check
 	$(PY) -m pytest -n 2 $(CHOICE)
+
+# make chaos [full] [orders=N] [seed=S] [write=1]
+chaos: .venv/.installed  ## orders under faults and kills, then an account of every one; `full` takes about an hour
+	@exec $(PY) -m bench.chaos $(if $(filter full,$(MAKECMDGOALS)),full,quick) \
+	  $(if $(orders),--orders $(orders)) $(if $(seed),--seed $(seed)) $(if $(write),--write)
+
+quick full: ;@:  # sizes of `make chaos`
 
 lint: .venv/.installed
 	$(PY) -m ruff check .

@@ -1,0 +1,1 @@
+"""Figures about the connector, by the command: `make chaos`, `make bench`. No part of the product."""

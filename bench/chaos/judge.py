@@ -1,0 +1,277 @@
+"""The account, read from what the platforms did and from our own tables: each figure with the ids behind it."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from bench.chaos import privacy
+from bench.chaos.run import Story, restless
+from bench.chaos.stage import Stage
+from connector.models import Connection, Order, Parcel
+from shopify_app.sandbox.model import Draft
+from shopify_app.sandbox.model import Order as ShopifyOrder
+from tiktok.sandbox.orders import CANCELLED, payment_json
+from tiktok.sandbox.orders import Order as TikTokOrder
+
+NEVER_OURS = ("poison", "tiktok_ships")  # kinds that must not come into Shopify
+GIVEN_UP = ("unexpected", "unavailable_too_long", "tiktok_rejected", "shopify_rejected")
+OURS = ("connector", "tiktok", "shopify_app", "django")  # whose log entries can tell of a bug
+DATABASE_AWAY = ("OperationalError", "InterfaceError", "AdminShutdown", "CrashShutdown")
+
+
+@dataclass
+class Figure:
+    """A line of the table. `promised` figures must be 0; `cases` name what was counted."""
+
+    name: str
+    value: Any
+    promised: bool = False
+    cases: list[str] = field(default_factory=list)
+
+    @property
+    def broken(self) -> bool:
+        return self.promised and bool(self.value)
+
+
+def promise(name: str, cases: Iterable[str]) -> Figure:
+    listed = sorted(cases)
+    return Figure(name, len(listed), True, listed)
+
+
+@dataclass
+class Evidence:
+    """Both platforms' ends of each order, and our row."""
+
+    stage: Stage
+    story: Story
+    rows: dict[str, Order] = field(default_factory=dict)
+    drafts: dict[str, list[Draft]] = field(default_factory=lambda: defaultdict(list))
+    orders: dict[str, list[ShopifyOrder]] = field(default_factory=lambda: defaultdict(list))
+    totals: dict[str, Decimal] = field(default_factory=dict)  # Shopify order -> as it was completed
+
+    @classmethod
+    def collect(cls, stage: Stage, story: Story) -> "Evidence":
+        made = cls(stage, story, {row.tiktok_id: row for row in Order.objects.all()})
+        for store in stage.stores:
+            for draft in store.drafts.values():
+                if draft.status == "OPEN":
+                    made.drafts[id_of(draft.tags)].append(draft)
+            for order in store.orders.values():
+                made.orders[id_of(order.tags)].append(order)
+            for entry in store.ledger:
+                if entry["what"] == "order_created":
+                    made.totals[entry["order"]] = Decimal(entry["total"])
+        return made
+
+    def source(self, tiktok_id: str) -> TikTokOrder:
+        return self.stage.tiktok.orders[tiktok_id]
+
+    def cancelled(self, tiktok_id: str) -> bool:
+        return self.source(tiktok_id).status == CANCELLED
+
+    def asks(self, tiktok_id: str) -> bool:
+        row = self.rows.get(tiktok_id)
+        return row is not None and bool(row.reason)
+
+    def wanted(self, tiktok_id: str) -> bool:
+        return self.story.placed[tiktok_id].kind not in NEVER_OURS and not self.cancelled(tiktok_id)
+
+
+def id_of(tags: Iterable[str]) -> str:
+    return next((tag.removeprefix("tts-") for tag in tags if tag.startswith("tts-")), "")
+
+
+def judge(stage: Stage, story: Story) -> list[Figure]:
+    seen = Evidence.collect(stage, story)
+    kinds = Counter(one.kind for one in story.placed.values())
+    figures = [
+        Figure("orders", len(story.placed), cases=[f"{kind} {n}" for kind, n in sorted(kinds.items())]),
+        promise("lost", lost(seen)),
+        promise("doubled", doubled(seen)),
+        promise("wrong totals", wrong_totals(seen)),
+        promise("wrong addresses", wrong_addresses(seen)),
+        promise("mails to buyers", [str(mail) for mail in stage.shopify.mails]),
+        promise("live, unflagged Shopify orders of cancelled TikTok orders", alive_after_cancel(seen)),
+        promise("in Shopify although not ours to ship", not_ours(seen)),
+        promise("valid tracking numbers not accepted", tracking_missing(seen)),
+        promise("invalid tracking numbers sent", invalid_sent(seen)),
+        promise("needless questions to the merchant", needless(seen)),
+        promise("contract violations", violations(stage)),
+        promise("stuck rows", stuck(stage, story)),
+        promise("bugs logged", bugs(stage.folder)),
+        promise("personal fields found", privacy.find(stage.tiktok.personal_values(), stage.folder)),
+    ]
+    return figures + circumstances(stage, story, seen)
+
+
+def lost(seen: Evidence) -> list[str]:
+    return [
+        case(seen, id)
+        for id in seen.story.placed
+        if id not in seen.rows
+        or (seen.wanted(id) and not any(not order.cancelled_at for order in seen.orders[id]))
+    ]
+
+
+def doubled(seen: Evidence) -> list[str]:
+    return [
+        case(seen, id)
+        for id in seen.story.placed
+        if len(seen.drafts[id]) + len(seen.orders[id]) > 1 and not (seen.cancelled(id) and seen.drafts[id])
+    ]
+
+
+def wrong_totals(seen: Evidence) -> list[str]:
+    return [
+        f"{case(seen, id)}: {seen.totals[order.id]} instead of {expected_total(seen.source(id))}"
+        for id in seen.story.placed
+        for order in seen.orders[id]
+        if seen.totals[order.id] != expected_total(seen.source(id))
+    ]
+
+
+def expected_total(source: TikTokOrder) -> Decimal:
+    """As the seller earns: what the buyer pays for goods and shipping, and what TikTok adds to both."""
+    paid = {name: Decimal(value) for name, value in payment_json(source).items() if name != "currency"}
+    goods = paid["sub_total"] + paid["platform_discount"]
+    return goods + paid["shipping_fee"] + paid["shipping_fee_platform_discount"]
+
+
+def wrong_addresses(seen: Evidence) -> list[str]:
+    """A parcel would go to another street than TikTok's buyer lives in."""
+    return [
+        case(seen, id)
+        for id in seen.story.placed
+        if seen.wanted(id) and not seen.asks(id)
+        for order in seen.orders[id]
+        if seen.source(id).buyer.address_line1
+        not in " ".join(map(str, (order.shipping_address or {}).values()))
+    ]
+
+
+def alive_after_cancel(seen: Evidence) -> list[str]:
+    """Also a draft that is left: somebody might complete it."""
+    return [
+        case(seen, id)
+        for id in seen.story.placed
+        if seen.cancelled(id)
+        and (
+            seen.drafts[id]
+            or any(
+                not order.cancelled_at and not (seen.asks(id) and "tiktok-cancelled" in order.tags)
+                for order in seen.orders[id]
+            )
+        )
+    ]
+
+
+def not_ours(seen: Evidence) -> list[str]:
+    return [
+        case(seen, id)
+        for id, one in seen.story.placed.items()
+        if one.kind in NEVER_OURS and (seen.drafts[id] or seen.orders[id])
+    ]
+
+
+def tracking_missing(seen: Evidence) -> list[str]:
+    return [
+        f"{case(seen, id)}: {number}"
+        for number, id in seen.story.numbers.items()
+        if not seen.cancelled(id) and number not in {line.number for line in seen.source(id).lines}
+    ]
+
+
+def invalid_sent(seen: Evidence) -> list[str]:
+    return [
+        f"{entry['order_id']}: {entry['number']}"
+        for entry in seen.stage.tiktok.ledger
+        if entry.get("number") in seen.story.invalid
+    ]
+
+
+def needless(seen: Evidence) -> list[str]:
+    """Questions about orders with which nothing is wrong."""
+    asked = [
+        case(seen, id)
+        for id, one in seen.story.placed.items()
+        if one.kind not in NEVER_OURS and seen.asks(id) and not seen.cancelled(id)
+    ]
+    parcels = Parcel.objects.exclude(reason__in=["", "tracking_warning"]).select_related("order")
+    asked += [
+        f"{parcel.ref} {parcel.reason} of {case(seen, parcel.order.tiktok_id)}"
+        for parcel in parcels
+        if parcel.number not in seen.story.invalid and not seen.cancelled(parcel.order.tiktok_id)
+    ]
+    return asked
+
+
+def violations(stage: Stage) -> list[str]:
+    """What we asked of the platforms against their rules. Late answers to webhooks are counted apart."""
+    theirs = [one for one in stage.tiktok.violations if one["what"] != "webhook"]
+    return [
+        f"{one.get('operation') or one.get('what')}: {one['words']}"
+        for one in [*theirs, *stage.shopify.violations]
+    ]
+
+
+def stuck(stage: Stage, story: Story) -> list[str]:
+    last = datetime.fromisoformat(stage.tiktok.ledger[-1]["at"])
+    found = [] if story.quiet else [f"not quiet: {ref}" for ref in restless(last)]
+    for model in (Order, Parcel):
+        found += [f"{row.ref} {row.reason}" for row in model.objects.filter(reason__in=GIVEN_UP)]
+    return found + [f"{row.ref} {row.paused_reason}" for row in Connection.objects.exclude(paused_reason="")]
+
+
+def bugs(folder: Path) -> list[str]:
+    """Exceptions that no step foresaw; that the database was away is foreseen."""
+    found = []
+    for file in folder.glob("*.log"):
+        for line in file.read_text(errors="replace").splitlines():
+            entry = json.loads(line) if line.startswith("{") else {}
+            trace = str(entry.get("exception", ""))
+            ours = str(entry.get("logger", "")).startswith(OURS)
+            if ours and trace and not any(name in trace for name in DATABASE_AWAY):
+                found.append(f"{file.name}: {trace.strip().splitlines()[-1]}")
+    return found
+
+
+def circumstances(stage: Stage, story: Story, seen: Evidence) -> list[Figure]:
+    killed = [f"{name} {times}" for name, times in sorted(story.kills.items())]
+    ends = max(
+        datetime.fromisoformat(ledger[-1]["at"]) for ledger in (stage.tiktok.ledger, stage.shopify.ledger)
+    )
+    recovery = (ends - story.last_disturbed).total_seconds() if story.last_disturbed else 0.0
+    late = sum(one["what"] == "webhook" for one in stage.tiktok.violations)
+    return [
+        Figure("cancelled by TikTok", sum(map(seen.cancelled, story.placed))),
+        Figure("cancelled after a parcel had left, flagged", flagged(seen)),
+        Figure("creates whose answer was lost", sum(map(in_doubt, seen.rows.values()))),
+        Figure("webhook deliveries", len(stage.tiktok.webhooks.sent) + len(stage.shopify.webhooks.sent)),
+        Figure("webhooks answered late or refused while something was down", late),
+        Figure("processes killed", sum(story.kills.values()), cases=killed),
+        Figure("slowest restart, s", round(story.slowest_restart, 1)),
+        Figure("last disturbance until the last effect, s", round(max(0.0, recovery), 1)),
+        Figure("whole run, s", round(story.seconds)),
+    ]
+
+
+def in_doubt(row: Order) -> bool:
+    return row.create_tries > 1 or row.recovery_looks > 1
+
+
+def flagged(seen: Evidence) -> int:
+    return sum(
+        seen.cancelled(id) and any(not order.cancelled_at for order in seen.orders[id])
+        for id in seen.story.placed
+    )
+
+
+def case(seen: Evidence, tiktok_id: str) -> str:
+    row, one = seen.rows.get(tiktok_id), seen.story.placed.get(tiktok_id)
+    ours = f"{row.state} {row.reason} {row.last_error}".strip() if row else "unknown to us"
+    return f"{tiktok_id} ({one.kind if one else '?'}; TikTok {seen.source(tiktok_id).status}; {ours})"
