@@ -1,6 +1,6 @@
 """Which Shopify variant each TikTok SKU stands for. Links are remembered, and confirmed by id at each use."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,10 +74,14 @@ def search(order: Order, missing: dict[str, LineItem]) -> dict[str, list[Variant
     found = shopify_for(order.shop, live=order.live).find_variants(skus) if skus else []
     hits = {}
     for sku_id, line in missing.items():
-        same = [variant for variant in found if variant.sku == line.seller_sku]
-        active = [variant for variant in same if variant.product_status == "ACTIVE"]
-        hits[sku_id] = active or same
+        hits[sku_id] = carrying(line.seller_sku, found)
     return hits
+
+
+def carrying(sku: str, found: Iterable[Variant]) -> list[Variant]:
+    """The variants with exactly this SKU; where active ones are among them, those only."""
+    same = [variant for variant in found if sku and variant.sku == sku]
+    return [variant for variant in same if variant.product_status == "ACTIVE"] or same
 
 
 def remember_unlinked(
@@ -106,7 +110,7 @@ def link(order: Order, line: LineItem, variant: Variant) -> VariantChoice:
             "product_id": line.product_id,
             "title": line_title(line),
             "variant_gid": variant.id,
-            "variant_title": f"{variant.product_title} {variant.title}".strip(),
+            "variant_title": title_of(variant),
             "confirmed_at": timezone.now(),
         },
     )
@@ -114,7 +118,11 @@ def link(order: Order, line: LineItem, variant: Variant) -> VariantChoice:
 
 
 def chosen(variant: Variant) -> VariantChoice:
-    return VariantChoice(variant_id=variant.id, title=f"{variant.product_title} {variant.title}".strip())
+    return VariantChoice(variant_id=variant.id, title=title_of(variant))
+
+
+def title_of(variant: Variant) -> str:
+    return f"{variant.product_title} {variant.title}".strip()
 
 
 def describe(line: LineItem) -> dict[str, str]:

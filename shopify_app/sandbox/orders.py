@@ -75,7 +75,9 @@ def mark_as_paid(shop: ShopState, order: Order, gateway: str = "manual") -> None
     if not order.can_mark_as_paid:
         raise UserErrors("Order cannot be marked as paid.", ["id"])
     if gateway != "manual" and gateway not in shop.record.manual_payment_methods:
-        raise UserErrors("Payment provider is not configured on shop.", ["paymentMethodName"], "INVALID")
+        raise UserErrors(
+            "Payment provider is not configured on shop.", ["paymentMethodName"], "GATEWAY_NOT_FOUND"
+        )
     order.transactions = [t for t in order.transactions if t.status != "PENDING"]
     _pay(shop, order, gateway, status="SUCCESS")
     order.financial_status = "PAID"
