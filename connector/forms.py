@@ -10,11 +10,10 @@ from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from connector import following, mapping, pulls
+from connector import following, mapping, payment, pulls
 from connector.models import Connection
 from connector.policy import ASK, BUYER_PAID, CUSTOM_LINE, KINDS, SELLER_EARNS, Policy
 
-PAYMENT_SCOPE = "write_payment_terms"
 OUR_TAGS = (
     mapping.SHOP_TAG,
     mapping.HOLD_TAG,
@@ -142,7 +141,7 @@ class PolicyForm(forms.Form):
 
     def clean_payment_method(self) -> str:
         method = " ".join(self.cleaned_data["payment_method"].split())
-        if method and PAYMENT_SCOPE not in self.connection.shop.scopes.split(","):
+        if method and payment.SCOPE not in self.connection.shop.scopes.split(","):
             raise ValidationError(_("Shopify has not given the permission for this yet: allow it first."))
         return method
 

@@ -9,10 +9,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 from django_htmx.http import trigger_client_event
 
-from connector import preferences
+from connector import payment, preferences
 from connector.chosen import active, chosen
 from connector.embedded import EmbeddedRequest, embedded, render_page
-from connector.forms import KIND_LABELS, MONEY_MODES, PAYMENT_SCOPE, UNMATCHED, PolicyForm
+from connector.forms import KIND_LABELS, MONEY_MODES, UNMATCHED, PolicyForm
 from connector.models import Connection
 from connector.transport import session as transport
 
@@ -44,8 +44,8 @@ def page(request: EmbeddedRequest, connection: Connection, form: PolicyForm) -> 
         "kinds": KIND_LABELS.items(),
         "money_modes": MONEY_MODES,
         "unmatched": UNMATCHED,
-        "payment_scope": PAYMENT_SCOPE,
-        "may_name_payment": PAYMENT_SCOPE in connection.shop.scopes.split(","),
+        "payment_scope": payment.SCOPE,
+        "may_name_payment": payment.SCOPE in connection.shop.scopes.split(","),
         "changes": connection.log.order_by("-at")[:CHANGES_SHOWN],
         "keep_events": settings.KEEP_EVENTS.days,
         "keep_orders": settings.KEEP_ORDERS.days,
