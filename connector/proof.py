@@ -19,6 +19,7 @@ from connector.states import OrderState as State
 from shopify_app.models import Shop
 
 PAGE_SIZE = 50
+FIRST_DAY = date(2020, 1, 1)  # TikTok Shop is not older
 GONE = ("cancelled", "deleted")
 IN_PASSING = timedelta(minutes=10)  # a difference that is younger is work under way
 
@@ -131,7 +132,7 @@ class Wish:
             day = date.fromisoformat(query.get("day", ""))
         except ValueError:
             day = today
-        known = date(2000, 1, 1) <= day <= today
+        known = FIRST_DAY <= day <= today
         return cls(day if known else today, query.get("show") == "differences", query.get("after", "")[:64])
 
     @property

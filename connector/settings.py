@@ -51,6 +51,7 @@ STATUS_TOKEN = env.str("STATUS_TOKEN", default="")  # opens /statusz and /metric
 ADMIN_ENABLED = env.bool("ADMIN_ENABLED", default=False)
 ALLOW_LOCAL_PLATFORMS = env.bool("ALLOW_LOCAL_PLATFORMS", default=False)
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
+SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="")  # shown on the help page
 
 # Shopify, https://dev.shopify.com/dashboard > your app > Settings
 SHOPIFY_API_KEY = env.str("SHOPIFY_API_KEY")

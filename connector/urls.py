@@ -1,14 +1,30 @@
 from django.urls import path
 
 from connector import embedded, status, webhooks
-from connector.views import carriers, connect, home, orders, settings
+from connector.views import carriers, connect, help, home, orders, products, proof, settings
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("home/standing", home.standing, name="standing"),
+    path("connections/<int:connection_id>/guide", home.setup_guide, name="setup-guide"),
+    path("connections/<int:connection_id>/guide/<slug:what>", home.fold_guide, name="fold-guide"),
+    path("connections/<int:connection_id>/check", home.check_setup, name="check-setup"),
+    path("proof", proof.day, name="proof"),
+    path("proof/<str:of>/comparison", proof.comparison, name="comparison"),
+    path("proof/<str:of>/compare", proof.compare, name="compare"),
+    path("help", help.page, name="help"),
+    path("help/diagnostics.json", help.diagnostics, name="diagnostics"),
     path("orders", orders.orders, name="orders"),
     path("orders/rows", orders.rows, name="rows"),
     path("orders/<int:order_id>/<slug:choice>", orders.choose, name="choose"),
     path("parcels/<int:parcel_id>/send-anyway", orders.send_anyway, name="send-anyway"),
+    path("products", products.products, name="products"),
+    path("products/read", products.read_again, name="read-products"),
+    path("products/match", products.match, name="match-products"),
+    path("products/export", products.export, name="export-products"),
+    path("products/import", products.take_file, name="import-products"),
+    path("products/<int:sku_key>", products.link, name="link-product"),
+    path("products/<int:sku_key>/unlink", products.unlink, name="unlink-product"),
     path("carriers", carriers.carriers, name="carriers"),
     path("carriers/try", carriers.try_number, name="try-number"),
     path("carriers/link", carriers.link, name="link-carrier"),

@@ -1,5 +1,7 @@
 """Visits to the embedded pages as App Bridge makes them, each with a fresh session token."""
 
+import html
+import re
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -45,3 +47,10 @@ class Visitor:
     @property
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {session_token(self.domain, self.user)}", "HX-Request": "true"}
+
+
+def text(response: HttpResponse) -> str:
+    """What a reader sees: headings that Polaris shows, no tags, one space between words."""
+    page = re.sub(r'<s-[^>]* heading="([^"]*)"[^>]*>', r" \1 ", response.content.decode())
+    words = re.sub(r"<(script|title)[^>]*>.*?</\1>|<[^>]+>", " ", page, flags=re.S)
+    return html.unescape(" ".join(words.split()))
