@@ -14,6 +14,7 @@ from functools import partial
 from django.conf import settings
 from django.core import signing
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 import tiktok.client
@@ -139,17 +140,19 @@ def exchange(consent: Consent) -> None:
     if not sealed or not mine.filter(code_sealed=sealed).update(code_sealed=""):
         raise InProgress
     try:
-        consent.seller = sign_in(consent.app, settings.TOKEN_CIPHER.decrypt(sealed).decode())
+        code = settings.TOKEN_CIPHER.decrypt(sealed).decode()
+        consent.seller, consent.shop_ids = sign_in(consent.app, code)
     except tiktok.errors.Unavailable:
         mine.update(code_sealed=sealed)
         raise
     except tiktok.errors.Rejected as error:
         mine.update(used_at=timezone.now())
         raise Refused(error.public) from None
-    mine.update(seller=consent.seller)
+    mine.update(seller=consent.seller, shop_ids=consent.shop_ids)
 
 
-def sign_in(app: str, code: str) -> tiktok.models.Seller:
+def sign_in(app: str, code: str) -> tuple[tiktok.models.Seller, list[str]]:
+    """The seller, and the ids of the shops that this consent opens: an older one may have opened others."""
     grant = oauth.exchange(app, code, transport())
     try:
         shops = tiktok.client.get_shops(app, grant.access_token, transport())
@@ -159,7 +162,7 @@ def sign_in(app: str, code: str) -> tiktok.models.Seller:
         raise tiktok.errors.Rejected(error.message, code=error.code, request_id=error.request_id) from None
     if not shops:
         raise tiktok.errors.Rejected("This seller account has no shop", code="no_shop")
-    return tiktok.models.Seller.connect(app, grant, shops)
+    return tiktok.models.Seller.connect(app, grant, shops), [shop.id for shop in shops]
 
 
 # ---- the merchant's yes ----------------------------------------------------------------------------------------------
@@ -178,23 +181,27 @@ class Offer:
 
 
 def offers(consent: Consent) -> list[Offer]:
-    shops = tiktok.models.Shop.objects.filter(seller=consent.seller).order_by("name", "shop_id")
+    shops = opened_by(consent).order_by("name", "shop_id")
     active = Connection.objects.filter(tiktok_shop__in=shops, active=True).select_related("shop")
     feeds = {connection.tiktok_shop_id: connection.shop for connection in active}
     return [Offer(shop, feeds.get(shop.pk)) for shop in shops]
+
+
+def opened_by(consent: Consent) -> QuerySet[tiktok.models.Shop]:
+    return tiktok.models.Shop.objects.filter(seller=consent.seller, shop_id__in=consent.shop_ids)
 
 
 @transaction.atomic
 def confirm(consent: Consent, chosen: Iterable[str], moved: Iterable[str]) -> list[Connection]:
     """Connect the chosen shops (TikTok's shop ids). Those in `moved` are taken from the store they feed.
 
-    Shops of other sellers are passed over; without any shop the consent waits for a better choice.
+    Shops that the consent did not open are passed over; without any shop the consent waits for a better choice.
 
     Raises NoTicket when the consent was used meanwhile, ConnectedElsewhere for a shop that nobody agreed to move.
     """
     moved = set(moved)
     wanted = {*chosen, *moved}
-    shops = tiktok.models.Shop.objects.select_for_update().filter(seller=consent.seller, shop_id__in=wanted)
+    shops = opened_by(consent).select_for_update().filter(shop_id__in=wanted)
     connections = [connect(consent, shop, may_move=shop.shop_id in moved) for shop in shops]
     if not connections:
         return []

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from connector import payment
 from connector.models import InboxEvent, Order
 from connector.observing import lines_of, observed, store_line_ids
 from connector.platforms import shopify_for
@@ -13,6 +14,7 @@ from tiktok.orders import Order as Source
 
 
 def complete(order: Order, source: Source) -> None:
+    payment.defer(order)
     order.keep(complete_sent_at=timezone.now())
     done = shopify_for(order.shop, live=order.live).complete_draft(
         order.draft_gid, lines=len(lines_of(order, source))

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 import shopify_app.errors
 import tiktok.errors
-from connector import carriers, mapping, rules
+from connector import carriers, mapping, payment, rules
 from connector.models import InboxEvent, Order, OrderLine
 from connector.observing import address_is_newer, look, observed
 from connector.platforms import shopify_for, tiktok_for
@@ -29,6 +29,8 @@ PARKED_PARCELS = ("order_on_hold", "cancel_requested_shipped", "tiktok_ships")
 
 def follow(order: Order) -> None:
     """An order that Shopify has: tell both sides of each other, then follow what either does to it."""
+    if payment.owed(order):
+        return payment.settle(order)
     if not order.referenced_at:
         return refer(order)
     source = look(order)

@@ -26,6 +26,7 @@ KEEP, DELETE = "keep", "delete"  # what becomes of held drafts at a disconnect: 
 PULL_AFTER_PARK = timedelta(minutes=15)
 EVENT_WAITS_FOR_ACCESS = timedelta(minutes=15)
 DAILY = timedelta(days=1)
+GRANT_WARNING = timedelta(days=30)
 
 
 class IllegalMove(Exception):
@@ -114,6 +115,11 @@ class Connection(Work):
     @property
     def policy(self) -> Policy:
         return Policy.from_json(self.settings)
+
+    @property
+    def grant_ends_soon(self) -> bool:
+        """Within 30 days TikTok's permission is over, and nothing but a new consent renews it."""
+        return self.grant_ends_at is not None and self.grant_ends_at - timezone.now() <= GRANT_WARNING
 
     @property
     def paused(self) -> bool:

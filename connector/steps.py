@@ -45,10 +45,17 @@ def kept_out(order: Order) -> None:
         order.move(State.RECEIVED, due_at=timezone.now(), **observed(order, source))
     elif verdict.fate is Fate.CANCELLED:
         order.move(State.CANCELLED, **observed(order, source))
+    elif order.state == State.OFFERED and verdict.fate in DECIDED:
+        order.move(
+            KEPT_AS[verdict.fate], reason=verdict.reason, detail=verdict.detail, **observed(order, source)
+        )
     elif KEPT_AS.get(verdict.fate) == order.state:
         order.ask(verdict.reason, verdict.detail, **observed(order, source))
     else:
         order.ask(order.reason, order.detail, **observed(order, source))
+
+
+DECIDED = (Fate.SKIP, Fate.OUTSIDE)  # an older order is no longer a person's choice: somebody decided
 
 
 def ended(order: Order) -> None:

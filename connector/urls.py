@@ -1,7 +1,7 @@
 from django.urls import path
 
 from connector import embedded, status, webhooks
-from connector.views import carriers, connect, help, home, orders, products, proof, settings
+from connector.views import carriers, connect, help, home, older, orders, products, proof, settings
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -25,6 +25,8 @@ urlpatterns = [
     path("products/import", products.take_file, name="import-products"),
     path("products/<int:sku_key>", products.link, name="link-product"),
     path("products/<int:sku_key>/unlink", products.unlink, name="unlink-product"),
+    path("orders/older", older.older_orders, name="older-orders"),
+    path("orders/older/<slug:do>", older.decide, name="decide-older"),
     path("carriers", carriers.carriers, name="carriers"),
     path("carriers/try", carriers.try_number, name="try-number"),
     path("carriers/link", carriers.link, name="link-carrier"),

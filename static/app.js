@@ -51,3 +51,10 @@ document.addEventListener("click", async (event) => {
   await window.shopify?.scopes?.request([ask.dataset.scope]).catch(() => null);
   window.htmx.ajax("POST", ask.dataset.then, { target: "#page", select: "#page", swap: "outerHTML" });
 });
+
+// All boxes of a form at once ([data-tick-all]: the form's id).
+document.addEventListener("click", (event) => {
+  const all = event.target.closest?.("[data-tick-all]");
+  if (!all) return;
+  for (const box of document.querySelectorAll(`#${all.dataset.tickAll} s-checkbox`)) box.checked = true;
+});

@@ -384,3 +384,16 @@ def test_two_stores_that_say_yes_at_once_end_with_one_connection(tiktok, visitor
     assert "What happens next:" in text(answers[0])
     assert "connected to another store meanwhile" in answers[1].content.decode()
     assert Connection.objects.filter(active=True).count() == 1
+
+
+def test_a_shop_that_the_new_consent_did_not_open_is_not_offered(tiktok, visitor):
+    harbor = seller_of(tiktok, "Harbor Goods")
+    ticket = approved(tiktok, visitor, harbor)
+    visitor.open("/tiktok/confirm", ticket=ticket)
+    seller = Seller.objects.get()
+    TikTokShop.objects.create(seller=seller, shop_id="7", name="Sold long ago")  # an older consent opened it
+    assert {shop_id for _, shop_id, _ in boxes(visitor.open("/tiktok/confirm", ticket=ticket))} == {
+        shop.id for shop in harbor.shops
+    }
+    visitor.post("/tiktok/confirm", ticket=ticket, connect=["7"])
+    assert not Connection.objects.exists()

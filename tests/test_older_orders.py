@@ -1,0 +1,86 @@
+"""Orders from before the connection: listed, imported or left by choice; and the permission that ends soon."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from connector.models import Connection, Order
+from connector.states import OrderState
+from tests.planting import connect, plant
+from tests.shopify_script import make_shop
+from tests.test_pages import text
+from tests.visits import Visitor
+
+
+@pytest.fixture
+def older(world):
+    """Two open orders that were placed before the start."""
+    Connection.objects.update(started_at=timezone.now() + timedelta(minutes=5))
+    placed = [world.placed() for _ in range(2)]
+    assert {order.state for order in placed} == {OrderState.OFFERED}
+    return placed
+
+
+def test_ticked_orders_are_imported_and_the_others_stay(world, older):
+    visitor = Visitor(world.shop.domain)
+    page = visitor.open("/orders/older").content.decode()
+    assert "Import the ticked ones" in page and "Fig &amp; Fleece" in page
+    response = visitor.post("/orders/older/import", order=[str(older[0].pk)])
+    assert json.loads(response["HX-Trigger"])["toast"]["words"] == "1 order is being imported"
+    shown = response.content.decode()
+    assert older[1].tiktok_id in shown and older[0].tiktok_id not in shown
+    world.settle()
+    states = {order.pk: order.state for order in Order.objects.all()}
+    assert states == {older[0].pk: OrderState.ON_HOLD, older[1].pk: OrderState.OFFERED}
+
+
+def test_what_is_left_alone_is_no_longer_a_question(world, older):
+    visitor = Visitor(world.shop.domain)
+    visitor.post("/orders/older/leave", order=[str(order.pk) for order in older])
+    world.settle()
+    assert set(Order.objects.values_list("state", "reason")) == {(OrderState.SKIPPED, "skipped_by_person")}
+    assert not world.shopify_effects("draft_created")
+    assert "Nothing waits for your choice" in text(visitor.open("/orders/older"))
+
+
+def test_an_older_order_that_is_in_shopify_already_is_taken_over(world, older):
+    tag = f"tts-{older[0].tiktok_id}"
+    variant = world.store.variant("MUG-WHT").id
+    world.store.create_draft(lineItems=[{"variantId": variant, "quantity": 1}], tags=["TikTok Shop", tag])
+    Visitor(world.shop.domain).post("/orders/older/import", order=[str(older[0].pk)])
+    world.settle()
+    drafts = [draft for draft in world.store.drafts.values() if tag in draft.tags]
+    assert [draft.id for draft in drafts] == [world.order(older[0].tiktok_id).draft_gid]
+
+
+def test_another_store_s_older_orders_are_neither_shown_nor_decided(db):
+    mine, theirs = (
+        connect(make_shop(domain=f"{name}.myshopify.com"), shop_id, name)
+        for name, shop_id in (("mine", "1"), ("theirs", "2"))
+    )
+    order = plant(theirs, "577000000000000123", OrderState.OFFERED, reason="older_than_connection")
+    visitor = Visitor(mine.shop.domain)
+    assert "577000000000000123" not in visitor.open("/orders/older").content.decode()
+    visitor.post("/orders/older/import", order=str(order.pk))
+    order.refresh_from_db()
+    assert not order.chosen
+    assert visitor.post("/orders/older/delete", order=str(order.pk)).status_code == 404
+    assert visitor.fetch("/orders/older/import").status_code == 405
+
+
+@pytest.mark.parametrize(("days", "warned"), [(31, False), (29, True), (-1, True)])
+def test_a_permission_that_ends_within_thirty_days_is_announced_with_the_way_to_renew_it(db, days, warned):
+    connection = connect(make_shop(), "7495000000000000001", "Fig & Fleece")
+    Connection.objects.update(grant_ends_at=timezone.now() + timedelta(days=days))
+    page = Visitor(connection.shop.domain).open("/orders").content.decode()
+    assert ("permission ends on" in page) == warned
+    assert ("Connect again (US shop)" in page) == warned
+
+
+def test_tiktok_s_own_warning_moves_the_date(world):
+    world.tiktok.authorization_expiring(in_days=10)
+    world.settle()
+    world.connection.refresh_from_db()
+    assert world.connection.grant_ends_soon
