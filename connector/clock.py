@@ -25,10 +25,9 @@ NEVER_PURGE_BEFORE = timedelta(days=90)  # after delivery: TikTok's buyer protec
 
 
 def sweep() -> int:
-    """Wake every shop with due rows: one indexed query a kind."""
-    shops: set[int] = set()
-    for model in STEPS:
-        shops.update(model.due().values_list("shop_id", flat=True).distinct())
+    """Wake every shop with due rows: one statement, an index for each kind."""
+    first, *others = (model.due().order_by().values_list("shop_id", flat=True) for model in STEPS)
+    shops = set(first.union(*others))
     for shop_id in shops:
         wake.shop(shop_id)
     return len(shops)

@@ -16,7 +16,8 @@ from connector.states import IN_SHOPIFY, OrderState
 from connector.work import Later
 from shopify_app.models import Shop
 
-FOR_A_MAKER = timedelta(seconds=2)  # that a draft's event waits for the worker that is just making it
+HEARD_EVERY = timedelta(seconds=10)  # how exactly a connection remembers when TikTok last rang
+FOR_A_MAKER = timedelta(seconds=2)  # that an event waits for the worker that is just making what it is about
 
 
 def answer(event: InboxEvent) -> None:
@@ -40,7 +41,8 @@ def tiktok_order(event: InboxEvent) -> str:
     )
     if not new:
         order.wake()
-    Connection.objects.filter(pk=connection.pk).update(last_webhook_at=event.received_at)
+    if not connection.last_webhook_at or event.received_at - connection.last_webhook_at > HEARD_EVERY:
+        Connection.objects.filter(pk=connection.pk).update(last_webhook_at=event.received_at)
     return ""
 
 
@@ -86,6 +88,8 @@ def fulfillment(event: InboxEvent) -> str:
     order = Order.objects.filter(shop=event.owner, order_gid=event.facts.get("order_id", "")).first()
     if not event.facts.get("order_id") or order is None:
         return look_up_again(event)
+    if parcels.being_sent(event.subject):
+        raise Later(timezone.now() + FOR_A_MAKER)
     now = shopify_for(event.owner).get_fulfillment(event.subject)
     if now is None:
         return "gone"
@@ -113,10 +117,10 @@ def draft_created(event: InboxEvent) -> str:
         return "not ours"
     if order.draft_gid == event.subject:
         return "echo"
-    if order.draft_gid:
-        return extra_draft(order, event)
     if order.leased_until and order.leased_until > timezone.now():
         raise Later(timezone.now() + FOR_A_MAKER)
+    if order.draft_gid or order.state != OrderState.RECEIVED:
+        return extra_draft(order, event)
     if order.create_sent_at is None:
         return "not made by us"
     Order.objects.filter(pk=order.pk, draft_gid="").update(draft_gid=event.subject, due_at=timezone.now())
@@ -124,8 +128,10 @@ def draft_created(event: InboxEvent) -> str:
 
 
 def extra_draft(order: Order, event: InboxEvent) -> str:
-    """A second draft of one order: of ours when a create was sent twice, else a person's copy, which stays."""
-    if order.create_tries < 2:
+    """A draft that its order does not need: of ours when more creates were sent than drafts are known, else a
+    person's copy, which stays.
+    """
+    if order.create_tries <= bool(order.draft_gid):
         return "not made by us"
     if shopify_for(event.owner).delete_draft(event.subject):
         order.wrote("draftOrderDelete", draft=event.subject, why="extra")

@@ -40,6 +40,7 @@ APP_URL = env.str("APP_URL").rstrip("/")
 DATABASES = {
     "default": {
         **env.db("DATABASE_URL"),
+        "ENGINE": "connector.postgres",
         "CONN_MAX_AGE": None,
         "CONN_HEALTH_CHECKS": True,
         "ATOMIC_REQUESTS": False,

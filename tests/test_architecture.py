@@ -12,7 +12,7 @@ FLOORS = [
     {"mapping", "states", "carriers", "rules", "policy"},
     {"work"},
     {"models"},
-    {"observing", "waits", "matching"},
+    {"observing", "waits", "matching", "neighbours"},
     {"finalizing"},
     {"importing"},
     {"holding", "following"},

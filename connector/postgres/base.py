@@ -1,0 +1,23 @@
+"""Django's PostgreSQL, asking a connection for its health without a round trip.
+
+A connection at rest has nothing to read; what can be read may be the server's goodbye, and only then is it asked.
+A `SELECT 1` before each webhook and each row of work was a tenth of all our statements.
+"""
+
+import select
+
+from django.db.backends.postgresql import base
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def is_usable(self) -> bool:
+        if self.connection is None or self.errors_occurred or self.something_to_read():
+            return bool(super().is_usable())
+        return True
+
+    def something_to_read(self) -> bool:
+        if self.connection.closed:
+            return True
+        poll = select.poll()
+        poll.register(self.connection.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
