@@ -133,7 +133,6 @@
   document.addEventListener("DOMContentLoaded", () => {
     if (reload) return;
     report();
-    for (const form of document.querySelectorAll("form[data-save-bar]")) watchForm(form);
   });
   for (const name of ["pushState", "replaceState"]) {
     const change = history[name].bind(history);
@@ -144,17 +143,18 @@
   }
   window.addEventListener("popstate", report);
 
-  const watchForm = (form) => {
-    const bar = (shown) => tell("saveBar", { shown });
-    form.addEventListener("input", () => bar(true));
-    form.addEventListener("submit", () => bar(false));
-    form.addEventListener("reset", () => bar(false));
-    window.addEventListener("message", (event) => {
-      if (event.source !== window.parent) return;
-      if (event.data?.bridge === "save") form.requestSubmit();
-      if (event.data?.bridge === "discard") form.reset();
-    });
-  };
+  // Forms may come and go: what happens in them is heard where it bubbles to.
+  const SAVED = "form[data-save-bar]";
+  const bar = (shown) => tell("saveBar", { shown });
+  const inForm = (event) => event.target.closest?.(SAVED);
+  for (const changed of ["input", "change"]) document.addEventListener(changed, (event) => inForm(event) && bar(true));
+  for (const over of ["submit", "reset"]) document.addEventListener(over, (event) => inForm(event) && bar(false));
+  window.addEventListener("message", (event) => {
+    if (event.source !== window.parent) return;
+    const form = document.querySelector(SAVED);
+    if (event.data?.bridge === "save") form?.requestSubmit();
+    if (event.data?.bridge === "discard") form?.reset();
+  });
 
   window.shopify = {
     config,

@@ -326,6 +326,7 @@
     });
   }
 
+  const choiceLabel = (choice) => [...choice.childNodes].filter((n) => !(n instanceof Element && n.slot)).map((n) => n.textContent).join("").trim();
   element("s-choice-list", {
     base: FormPart,
     attributes: ["label", "details", "error", "multiple"],
@@ -352,7 +353,6 @@
     },
     ready: (host) => new MutationObserver(() => host.render()).observe(host, { childList: true, subtree: true, characterData: true }),
   });
-  const choiceLabel = (choice) => [...choice.childNodes].filter((n) => !(n instanceof Element && n.slot)).map((n) => n.textContent).join("").trim();
   customElements.define("s-choice", class extends HTMLElement { connectedCallback() { this.style.display = "none"; } });
 
   element("s-modal", {
