@@ -351,8 +351,9 @@ def first_order(connection: Connection) -> tuple[Case, dict[str, Any]]:
         if waiting and waiting[0].reason:
             return FIRST_ASKS, {}
         return (FIRST_HELD if waiting else FIRST_LATER), {}
-    loose = OrderLine.objects.filter(order=done, variant_gid="", cancelled=False)
-    titles = sorted(set(loose.values_list("title", flat=True)))
+    lines = OrderLine.objects.filter(order=done, cancelled=False)
+    linked = connection.sku_links.linked().values("sku_id")
+    titles = sorted(set(lines.exclude(sku_id__in=linked).values_list("title", flat=True)))
     if titles and connection.policy.unmatched != CUSTOM_LINE:
         return FIRST_UNLINKED, {"name": done.order_name, "lines": named(titles)}
     return FIRST_GOOD, {"name": done.order_name}

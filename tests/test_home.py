@@ -56,9 +56,7 @@ def first_order(connection, **facts):
     now = timezone.now()
     given = {"tiktok_status": "AWAITING_SHIPMENT", "placed_at": now - timedelta(hours=2), "finalized_at": now}
     order = plant(connection, "577000000000000123", OrderState.FINALIZED, **(given | facts))
-    OrderLine.objects.create(
-        order=order, tiktok_line_id="1", title="Mug", variant_gid="gid://shopify/ProductVariant/1"
-    )
+    OrderLine.objects.create(order=order, tiktok_line_id="1", title="Mug", sku_id="1")
     return order
 
 
@@ -178,7 +176,7 @@ def test_the_first_order_is_looked_at_for_asterisks_and_lines_without_a_product(
 
 
 def test_lines_of_the_first_order_without_a_variant_are_named(connection):
-    OrderLine.objects.filter(order=first_order(connection)).update(variant_gid="")
+    OrderLine.objects.filter(order=first_order(connection)).update(sku_id="2")
     assert "Mug" in finding(connection, "order").told
 
 
