@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from connector import payment
+from connector import mapping, payment
 from connector.models import InboxEvent, Order
 from connector.observing import lines_of, observed, store_line_ids
 from connector.platforms import shopify_for
@@ -22,7 +22,7 @@ def complete(order: Order, source: Source) -> None:
     order.wrote(
         "draftOrderComplete", order=done.id, name=done.name, total=str(done.total), currency=done.currency
     )
-    finalize(order, source, done)
+    finalize(order, source, done, fulfillments_read_at=timezone.now())  # so young, it has none
 
 
 def finalize(order: Order, source: Source, done: CompletedOrder, **facts: Any) -> None:
@@ -40,9 +40,8 @@ def finalize(order: Order, source: Source, done: CompletedOrder, **facts: Any) -
         }
         | facts,
     )
-    InboxEvent.objects.filter(shop=order.shop, done_at=None, facts__order_id=done.id).update(
-        due_at=timezone.now()
-    )
+    waiting = InboxEvent.objects.filter(shop=order.shop, due_at__isnull=False, facts__order_id=done.id)
+    waiting.update(due_at=timezone.now())
 
 
 def completed_elsewhere(order: Order, source: Source, draft: Draft) -> None:
@@ -51,7 +50,8 @@ def completed_elsewhere(order: Order, source: Source, draft: Draft) -> None:
     if state is None:
         return order.ask("merchant_deleted", **observed(order, source), draft_touched=False)
     by_hand = order.complete_sent_at is None
-    facts: dict[str, Any] = {"order_touched": True, "fulfillments_read_at": None}
+    held = [] if order.prepared_at else [mapping.HOLD_TAG]  # it still carries the tag of a held draft
+    facts: dict[str, Any] = {"order_touched": True, "fulfillments_read_at": None, "flags": held}
     if by_hand and source.status == "ON_HOLD":
         facts |= {"reason": "draft_completed_by_hand"}
     return finalize(order, source, with_lines(order, state), **facts)

@@ -1,5 +1,6 @@
 """An order that Shopify has: both sides learn each other's ids, then we follow what either does to it."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -24,7 +25,7 @@ CANCEL_POLL = timedelta(seconds=1)
 CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
 SHIPPED_ELSEWHERE_TAG = "tiktok-shipped-elsewhere"
 CANCELLED_TAG = "tiktok-cancelled"
-PARKED_PARCELS = ("order_on_hold", "cancel_requested_shipped", "tiktok_ships")
+PARKED_PARCELS = ("order_on_hold", "cancel_requested_shipped", "tiktok_ships", "order_not_found")
 
 
 def follow(order: Order) -> None:
@@ -46,29 +47,42 @@ def follow(order: Order) -> None:
     facts |= correct_address(order, source)
     flag(order, CANCEL_REQUESTED_TAG, source.is_buyer_request_cancel)
     flag(order, SHIPPED_ELSEWHERE_TAG, bool(facts["shipped_elsewhere"]))
-    reason, detail = standing_reason(order, source, facts)
-    facts |= {"reason": reason, "detail": detail, "flags": order.flags}
+    flag(order, mapping.HOLD_TAG, source.status == "ON_HOLD")  # a merchant may have completed it in the hold
+    facts |= still_standing(order, source, facts) | {"flags": order.flags}
     wake_parcels(order)
     to = state_of(source)
     if to != order.state and to in MOVES[order.state]:
         return order.move(to, **facts)
-    if reason:
+    if facts["reason"]:
         return order.ask(due_at=recheck_due(order), **facts)
     return order.wait(recheck_due(order), **facts)
 
 
 def refer(order: Order) -> None:
     """Each side learns the other's id: ours to look up, theirs to search by."""
-    shopify_for(order.shop, live=order.live).set_reference(
-        order.order_gid, {"tiktok_order_id": order.tiktok_id}, order.tiktok_id
-    )
-    order.wrote("orderUpdate", order=order.order_gid, changed=["reference"])
+    if not refer_in_shopify(order):
+        return order.succeed(timezone.now(), referenced_at=timezone.now(), order_touched=True)
     tell_tiktok(order)
-    late = not order.complete_sent_at and order.fulfillments_read_at is None
+    late = order.fulfillments_read_at is None
     if late:  # a fulfillment may be older than our knowledge of the order
         store_fulfillment_events(order)
     due = timezone.now() if late else (order.finalized_at or timezone.now()) + settings.RECHECK_AFTER_FINALIZE
-    order.succeed(due, referenced_at=timezone.now(), fulfillments_read_at=timezone.now())
+    return order.succeed(due, referenced_at=timezone.now(), fulfillments_read_at=timezone.now())
+
+
+def refer_in_shopify(order: Order) -> bool:
+    """Write TikTok's id on the order. False: a merchant has deleted it."""
+    shopify = shopify_for(order.shop, live=order.live)
+    try:
+        shopify.set_reference(order.order_gid, {"tiktok_order_id": order.tiktok_id}, order.tiktok_id)
+    except shopify_app.errors.AccessLost:
+        raise
+    except shopify_app.errors.Rejected:
+        if shopify.get_order(order.order_gid) is None:
+            return False
+        raise
+    order.wrote("orderUpdate", order=order.order_gid, changed=["reference"])
+    return True
 
 
 def tell_tiktok(order: Order) -> None:
@@ -79,13 +93,14 @@ def tell_tiktok(order: Order) -> None:
     )
     reference = ExternalOrder(order_id=order.tiktok_id, id=legacy(order.order_gid), lines=lines)
     try:
-        tiktok_for(order.connection, live=order.live).set_external_orders([reference])
+        refused = tiktok_for(order.connection, live=order.live).set_external_orders([reference])
     except tiktok.errors.Rejected as error:
         if isinstance(error, tiktok.errors.AccessLost) and error.code != tiktok.errors.SCOPE_MISSING:
             raise
         order.wrote("external_orders", refused=error.public)
     else:
-        order.wrote("external_orders", order=order.order_gid)
+        codes = {"refused": [fault.code for fault in refused]} if refused else {}
+        order.wrote("external_orders", order=order.order_gid, **codes)
 
 
 def legacy(gid: str) -> str:
@@ -178,8 +193,22 @@ def told_of_address(order: Order) -> bool:
     return max(times, default=0) > order.addressed_as_of.timestamp()
 
 
-def standing_reason(order: Order, source: Source, facts: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """The most serious thing that stands against this order, unless a person has seen it."""
+def still_standing(order: Order, source: Source, facts: dict[str, Any]) -> dict[str, Any]:
+    """The most serious thing that stands against this order and that no person has seen.
+
+    What was seen and is over may come again: then it is news.
+    """
+    standing = dict(standing_reasons(order, source, facts))
+    reason = next((reason for reason in standing if reason not in order.dismissed), "")
+    over = set(order.dismissed) - standing.keys()
+    seen = {"dismissed": [other for other in order.dismissed if other not in over]} if over else {}
+    return {"reason": reason, "detail": standing.get(reason, {})} | seen
+
+
+def standing_reasons(
+    order: Order, source: Source, facts: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """All that stands against the order, with its figures, the most serious first."""
     state = facts.get("shopify_state", order.shopify_state)
     elsewhere, changes = facts["shipped_elsewhere"], facts["changed_lines"]
     live = source.status not in ("DELIVERED", "COMPLETED")
@@ -196,10 +225,7 @@ def standing_reason(order: Order, source: Source, facts: dict[str, Any]) -> tupl
             {},
         ),
     ]
-    for stands, reason, detail in candidates:
-        if stands and reason not in order.dismissed:
-            return reason, detail
-    return "", {}
+    return ((reason, detail) for stands, reason, detail in candidates if stands)
 
 
 def flag(order: Order, tag: str, wanted: bool) -> None:

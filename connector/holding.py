@@ -38,6 +38,8 @@ def on_hold(order: Order) -> None:
         return skip(order, source)
     if source.status in rules.AFTER_SHIPPING and not order.chosen:
         return shipped_while_held(order, source)
+    if source.status not in rules.BEFORE_SHIPPING + rules.AFTER_SHIPPING:
+        return order.ask("unknown_status", {"status": source.status}, **observed(order, source))
     if rules.shipped_by_tiktok(source):
         return order.ask("tiktok_ships", {"shipping_type": source.shipping_type}, **observed(order, source))
     if source.status == "ON_HOLD" and not needs_a_look(order, source):
@@ -59,28 +61,39 @@ def draft_gone(order: Order, source: Source) -> None:
     facts = observed(order, source) | {"draft_touched": False}
     if not order.recreate:
         return order.ask("draft_deleted", **facts)
-    facts |= {"draft_gid": "", "prepared_at": None, "create_tries": 0, "recreate": False}
-    return order.move(State.RECEIVED, due_at=timezone.now(), **facts)
+    return order.move(State.RECEIVED, due_at=timezone.now(), **facts | WITHOUT_A_DRAFT | {"recreate": False})
 
 
 def skip(order: Order, source: Source) -> None:
     """A person keeps it out: the draft goes."""
-    shopify_for(order.shop).delete_draft(order.draft_gid)
-    order.wrote("draftOrderDelete", draft=order.draft_gid, why="skipped")
-    delete_drafts(order, but=order.draft_gid)
-    order.move(
-        State.SKIPPED, reason="skipped_by_person", **observed(order, source), draft_gid="", prepared_at=None
-    )
+    if draft := take_away(order, "skipped"):
+        return completed_elsewhere(order, source, draft)
+    return order.move(State.SKIPPED, reason="skipped_by_person", **observed(order, source), **WITHOUT_A_DRAFT)
+
+
+def take_away(order: Order, why: str) -> Draft | None:
+    """Delete the draft, and what creates without an answer left of it; the draft itself, if somebody completed it."""
+    shopify = shopify_for(order.shop, live=order.live)
+    draft = shopify.get_draft(order.draft_gid)
+    if draft is not None and draft.completed:
+        return draft
+    if draft is not None:
+        shopify.delete_draft(order.draft_gid)
+        order.wrote("draftOrderDelete", draft=order.draft_gid, why=why)
+    if order.create_tries > 1:
+        delete_drafts(order, but=order.draft_gid)
+    return None
 
 
 def needs_a_look(order: Order, source: Source) -> bool:
-    return order.draft_touched or order.recreate or reservation_ends(order) or bool(changed(order, source))
+    asked = bool(order.reason)  # a question stands until the draft answers it
+    return asked or order.draft_touched or order.recreate or reservation_ends(order) or changed(order, source)
 
 
 def tend(order: Order, source: Source, draft: Draft) -> None:
     """A draft that is still held: keep its stock reserved, its lines true, and see what a merchant did to it."""
     facts = observed(order, source) | {"draft_touched": False}
-    if problem := meddled(order, draft):
+    if problem := meddled(order, source, draft):
         return order.ask(problem, sums(order.expected_total, draft), **facts)
     if changed(order, source) or reservation_ends(order):
         choice = matching.match(order, source)
@@ -103,7 +116,7 @@ def release(order: Order, source: Source, draft: Draft) -> None:
         return order.ask("amounts_mismatch", problem.detail, **facts)
     if (own := own_delay(order, source)) > timezone.now():
         return order.wait(own, **facts)
-    if meddling := meddled(order, draft):
+    if meddling := meddled(order, source, draft):
         return order.ask(meddling, sums(order.expected_total, draft), draft_touched=False, **facts)
     if not order.prepared_at or changed(order, source) or address_is_newer(order, source):
         choice = matching.match(order, source)
@@ -152,26 +165,20 @@ def rewrite(order: Order, source: Source, choice: matching.Match, **changes: Any
 
 def cancel_held(order: Order, source: Source) -> None:
     """Cancelled before we finalized: the draft goes; one that somebody completed is cancelled as an order."""
-    draft = shopify_for(order.shop).get_draft(order.draft_gid)
-    if draft is not None and draft.completed:
+    if draft := take_away(order, "cancelled"):
         return completed_elsewhere(order, source, draft)
-    if draft is not None:
-        shopify_for(order.shop).delete_draft(order.draft_gid)
-        order.wrote("draftOrderDelete", draft=order.draft_gid, why="cancelled")
-    if order.create_tries > 1:
-        delete_drafts(order, but=order.draft_gid)
     return order.move(State.CANCELLED, **observed(order, source))
 
 
 def shipped_while_held(order: Order, source: Source) -> None:
     """Somebody shipped it before we finalized: TikTok, or a person in Seller Center. The draft would ship it twice."""
-    draft = shopify_for(order.shop).get_draft(order.draft_gid)
-    if draft is not None and draft.completed:
+    if draft := take_away(order, "shipped outside"):
         return completed_elsewhere(order, source, draft)
-    if draft is not None:
-        shopify_for(order.shop).delete_draft(order.draft_gid)
-        order.wrote("draftOrderDelete", draft=order.draft_gid, why="shipped outside")
     reason = "tiktok_ships" if rules.shipped_by_tiktok(source) else "shipped_outside"
     return order.move(
         State.SKIPPED, reason=reason, detail={"status": source.status}, **observed(order, source)
     )
+
+
+# Columns of an order whose draft is gone: another may be made.
+WITHOUT_A_DRAFT: dict[str, Any] = {"draft_gid": "", "prepared_at": None, "create_tries": 0}

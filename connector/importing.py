@@ -28,14 +28,18 @@ def received(order: Order) -> None:
         return None
     if order.draft_gid:  # a doorbell told us of a draft whose answer was lost
         return adopt(order, source)
+    if lost := find_lost(
+        order
+    ):  # before anything is decided: whatever becomes of the order, its draft is known
+        return adopt_hit(order, source, lost)
     verdict = entry(order, source)
     if verdict.fate is not Fate.TAKE:
         return keep_out(order, source, verdict)
     choice = matching.match(order, source)
     if choice.reason:
         return order.ask(choice.reason, choice.detail, **observed(order, source) | priced(order, source))
-    if found := find_again(order):
-        return adopt_hit(order, source, found)
+    if earlier := find_earlier(order):
+        return adopt_hit(order, source, earlier)
     return create(order, source, content_for(order, source, choice))
 
 
@@ -61,10 +65,10 @@ def keep_out(order: Order, source: Source, verdict: rules.Verdict) -> None:
         case Fate.ASK:
             order.ask(verdict.reason, verdict.detail, **facts)
         case Fate.CANCELLED:
-            wait_for_lost_answer(order)
             delete_drafts(order)
             order.move(State.CANCELLED, **facts)
         case _:
+            delete_drafts(order)
             order.move(KEPT_AS[verdict.fate], reason=verdict.reason, detail=verdict.detail, **facts)
 
 
@@ -97,9 +101,8 @@ def hold(order: Order, draft: Draft, *, due_at: datetime | None, **facts: Any) -
     facts |= seen(draft) | {"create_sent_at": None, "draft_gid": draft.id, "draft_name": draft.name}
     if draft.total == order.expected_total:
         return order.move(State.ON_HOLD, due_at=due_at, **facts)
-    return order.move(
-        State.ON_HOLD, reason="total_mismatch", detail=sums(order.expected_total, draft), **facts
-    )
+    wrong = {"reason": "total_mismatch", "detail": sums(order.expected_total, draft)}
+    return order.move(State.ON_HOLD, due_at=due_at, **wrong, **facts)
 
 
 def disown(order: Order, draft: Draft) -> None:
@@ -110,33 +113,34 @@ def disown(order: Order, draft: Draft) -> None:
     order.wrote("draftOrderDelete", draft=draft.id, why="overtaken")
 
 
-def find_again(order: Order) -> Hit | None:
-    """The draft or order that stands for this one already, by its tag; None: surely none, create it.
+def find_lost(order: Order) -> Hit | None:
+    """The draft of a create whose answer never came, by its tag: looked for 5, 15, 60 s after the call.
 
-    Only a search at least RECOVERY_WAITS[-1] after the call that finds nothing may clear the intent.
+    Only a search that begins RECOVERY_WAITS[-1] after the call and finds nothing may clear the intent.
     """
-    if order.create_sent_at:
-        found = oldest(shopify_for(order.shop).find_drafts(tag_of(order)))
-        if found is None:
-            wait_for_lost_answer(order)
-            order.keep(create_sent_at=None)
-        return found
-    if order.chosen:
-        shopify = shopify_for(order.shop)
-        return oldest(shopify.find_drafts(tag_of(order))) or oldest(shopify.find_orders(tag_of(order)))
-    return None
+    if order.create_sent_at is None:
+        return None
+    waits = settings.RECOVERY_WAITS
+    last_look = timezone.now() - order.create_sent_at >= waits[-1]
+    found = oldest(shopify_for(order.shop, live=order.live).find_drafts(tag_of(order)))
+    if found is None and not last_look:
+        looks = min(order.recovery_looks, len(waits) - 1)
+        raise Later(order.create_sent_at + waits[looks], recovery_looks=order.recovery_looks + 1)
+    if found is None:
+        order.keep(create_sent_at=None)
+    return found
+
+
+def find_earlier(order: Order) -> Hit | None:
+    """What stands in Shopify for an order that a person imports: an earlier life of the app may have made it."""
+    if not order.chosen:
+        return None
+    shopify = shopify_for(order.shop, live=order.live)
+    return oldest(shopify.find_drafts(tag_of(order))) or oldest(shopify.find_orders(tag_of(order)))
 
 
 def oldest(hits: Sequence[Hit]) -> Hit | None:
     return min(hits, key=lambda hit: hit.created_at, default=None)
-
-
-def wait_for_lost_answer(order: Order) -> None:
-    """While a create may still turn out to have worked, nothing is decided: 5, 15, 60 s after the call."""
-    waits = settings.RECOVERY_WAITS
-    if order.create_sent_at and timezone.now() - order.create_sent_at < waits[-1]:
-        looks = min(order.recovery_looks, len(waits) - 1)
-        raise Later(order.create_sent_at + waits[looks], recovery_looks=order.recovery_looks + 1)
 
 
 def adopt_hit(order: Order, source: Source, hit: Hit) -> None:
@@ -159,7 +163,7 @@ def adopt(order: Order, source: Source) -> None:
     return hold(
         order,
         draft,
-        due_at=next_look(order, source),
+        due_at=timezone.now(),  # much may have been said while it was looked for
         reserved_until=draft.reserve_until,
         **observed(order, source),
     )

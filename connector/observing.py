@@ -3,6 +3,9 @@
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+from django.utils import timezone
+
 from connector import mapping
 from connector.models import Order, OrderLine
 from connector.platforms import tiktok_for
@@ -16,7 +19,8 @@ def look(order: Order) -> Source | None:
     """TikTok's truth, now. None: TikTok does not know the order, and the row has been handed back."""
     source = tiktok_for(order.connection, live=order.live).get_order(order.tiktok_id)
     if source is None:
-        order.ask("order_not_found")
+        again = None if order.reason == "order_not_found" else timezone.now() + settings.HOLD_LOOK_AGAIN[0]
+        order.ask("order_not_found", due_at=again)
     return source
 
 
@@ -68,9 +72,13 @@ def changed(order: Order, source: Source) -> bool:
     return bool(order.money) and bool(mapping.differences(order.money, source))
 
 
-def meddled(order: Order, draft: Draft) -> str:
-    """The reason when the draft does not sum up to what we wrote: somebody edited it, or Shopify never agreed."""
-    if order.expected_total is None or draft.total == order.expected_total:
+def meddled(order: Order, source: Source, draft: Draft) -> str:
+    """The reason when the draft does not sum up to what we wrote: somebody edited it, or Shopify never agreed.
+
+    What TikTok says now may have been written already, by a call whose answer was lost.
+    """
+    ours = (order.expected_total, mapping.expected_total(source, order.connection.policy))
+    if order.expected_total is None or draft.total in ours:
         return ""
     return "total_mismatch" if order.reason == "total_mismatch" else "draft_edited"
 

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 import tiktok.errors
@@ -17,7 +18,7 @@ from connector import carriers, rules
 from connector.models import PAUSED, CarrierLink, Connection, Order, OrderLine, Parcel
 from connector.platforms import tiktok_for
 from connector.states import ParcelState as State
-from connector.work import Later
+from connector.work import backoff
 from shopify_app.orders import Fulfillment
 from tiktok.errors import ShippingFault, shipping_fault
 from tiktok.orders import LineItem
@@ -26,6 +27,7 @@ from tiktok.records import Provider, Tracking
 
 COMBINED_ORDERS = 20  # TikTok contract 5.1: at most so many orders share a number
 PROVIDERS_FOR = 3600.0  # seconds; TikTok contract 5.3: cache for hours, refresh when TikTok refuses one
+PROVIDERS_FRESH = 60.0  # seconds: so young a list is not what TikTok's refusal is about
 NO_LONGER = ("CANCELLED", "ERROR", "FAILURE")
 
 TAKE_UNITS = """
@@ -181,6 +183,13 @@ def keep_further(order: Order, fulfillment: Fulfillment, number: str, company: s
     )
 
 
+def being_sent(fulfillment_gid: str) -> bool:
+    """Whether TikTok is just told of one of its numbers, or may have been: nothing may be changed under that."""
+    now_at_work = Q(leased_until__gt=timezone.now())
+    in_doubt = Q(state=State.WAITING, sent_at__isnull=False, failing_since__isnull=False)
+    return Parcel.objects.filter(now_at_work | in_doubt, fulfillment_gid=fulfillment_gid).exists()
+
+
 # ---- from a parcel to TikTok ---------------------------------------------------------------------
 
 
@@ -202,20 +211,23 @@ def waiting(parcel: Parcel) -> None:
     source = tiktok_for(parcel.order.connection).get_order(parcel.order.tiktok_id)
     if source is None:
         return parcel.ask("order_not_found")
-    lines = [line for line in source.line_items if line.id in units]
+    lines = [line for line in source.line_items if line.id in units and not line.cancelled]
+    standing = standing_package(parcel)
     if told(parcel, lines, source):
-        return accepted(parcel, package_id=next((line.package_id for line in lines), ""))
-    if parked := not_yet(parcel, source):
+        return corrected(parcel, standing) if standing else accepted(parcel, package_id=lines[0].package_id)
+    if parked := not_yet(parcel, source, lines):
         return parked()
+    if not lines:  # a call that names no line would ship the whole order
+        return parcel.ask("too_few_units")
     carrier = resolve(parcel, source)
     if carrier is None:
         return None
     if not parcel.anyway and (others := in_use(parcel, source)):
         return parcel.ask("number_in_use", {"orders": others})
     parcel.keep(**carrier)
-    if standing := standing_package(parcel):
+    if standing:
         return correct(parcel, standing, source, carrier)
-    return push(parcel, [line.id for line in lines if not line.cancelled])
+    return push(parcel, [line.id for line in lines])
 
 
 def told(parcel: Parcel, lines: Sequence[LineItem], source: Source) -> bool:
@@ -224,7 +236,7 @@ def told(parcel: Parcel, lines: Sequence[LineItem], source: Source) -> bool:
     return numbers == {parcel.number}
 
 
-def not_yet(parcel: Parcel, source: Source) -> Callable[[], None] | None:
+def not_yet(parcel: Parcel, source: Source, lines: Sequence[LineItem]) -> Callable[[], None] | None:
     """Why TikTok must not hear of the parcel now, as what to do instead."""
     if source.cancelled:
         return lambda: ask_and_wake(parcel, "order_cancelled")
@@ -234,7 +246,7 @@ def not_yet(parcel: Parcel, source: Source) -> Callable[[], None] | None:
         return lambda: parcel.ask("tiktok_ships")
     if source.is_buyer_request_cancel and not parcel.anyway:
         return lambda: parcel.ask("cancel_requested_shipped")
-    theirs = [line for line in source.line_items if line.id in unit_ids(parcel) and line.tracking_number]
+    theirs = [line for line in lines if line.tracking_number]
     if theirs and standing_package(parcel) is None:
         number, carrier = theirs[0].tracking_number, theirs[0].shipping_provider_name
         return lambda: ask_and_wake(
@@ -340,7 +352,7 @@ def refused(parcel: Parcel, error: tiktok.errors.Rejected) -> None:
         case ShippingFault.ALREADY_DONE | ShippingFault.NOT_READY:
             if parcel.attempts > READ_AGAIN:
                 return parcel.ask("tracking_refused", detail)
-            raise Later(timezone.now() + settings.BACKOFF_BASE, last_error=error.public)
+            return parcel.release(timezone.now() + backoff(parcel.attempts), last_error=error.public)
         case ShippingFault.ON_HOLD:
             return parcel.ask("order_on_hold", detail)
         case ShippingFault.CANCELLED:
@@ -351,11 +363,14 @@ def refused(parcel: Parcel, error: tiktok.errors.Rejected) -> None:
             return parcel.ask("tiktok_ships", detail)
         case ShippingFault.EDIT_LIMIT:
             return parcel.ask("edit_limit", detail)
+        case _ if error.code in LIST_MAY_BE_OLD and forget_old_providers(parcel):
+            return parcel.release(timezone.now(), last_error=error.public)
         case _:
             forget_providers(parcel)
             return parcel.ask("tracking_refused", detail)
 
 
+LIST_MAY_BE_OLD = ("21004015", "21011022")  # contract 5.3: try once more with the list as it is now
 READ_AGAIN = 5  # times: TikTok says done or not ready, and its order does not show it yet
 
 
@@ -382,10 +397,15 @@ def correct(parcel: Parcel, standing: Parcel, source: Source, carrier: dict[str,
     parcel.note("wrote", call="correct_tracking", detail=sent(parcel, sorted(unit_ids(parcel))))
     if standing.pk == parcel.pk:
         return parcel.wait(None, **carrier, corrections=1, warning="")
+    return corrected(parcel, standing)
+
+
+def corrected(parcel: Parcel, standing: Parcel) -> None:
+    """TikTok has this number in the place of the standing one, and no correction is left."""
     with transaction.atomic():
         Parcel.objects.filter(pk=standing.pk).update(state=State.REPLACED, reason="", detail={})
         standing.note("moved", old=State.ACCEPTED, new=State.REPLACED)
-    return accepted(parcel, package_id=standing.package_id, corrections=1)
+        accepted(parcel, package_id=standing.package_id, corrections=1)
 
 
 def in_use(parcel: Parcel, source: Source) -> list[str]:
@@ -439,6 +459,16 @@ def listed(connection: Connection, delivery_option_id: str, buyer_region: str) -
     return known
 
 
+def forget_old_providers(parcel: Parcel) -> bool:
+    """Forget the shop's lists if they were not read just now. Whether there were any."""
+    shop_id = parcel.order.connection.tiktok_shop.shop_id
+    fresh_until = time.monotonic() + PROVIDERS_FOR - PROVIDERS_FRESH
+    old = any(key[0] == shop_id and until < fresh_until for key, (until, _) in lists.items())
+    if old:
+        forget_providers(parcel)
+    return old
+
+
 def forget_providers(parcel: Parcel) -> None:
     shop_id = parcel.order.connection.tiktok_shop.shop_id
     for key in [key for key in lists if key[0] == shop_id]:
@@ -458,6 +488,9 @@ def carrier_changed(parcel: Parcel) -> None:
         return None
     if carrier["provider_id"] == parcel.provider_id:
         return rest(parcel)
+    theirs = {line.shipping_provider_id for line in source.line_items if line.id in unit_ids(parcel)}
+    if theirs == {carrier["provider_id"]}:  # the answer to our correction was lost
+        return parcel.wait(None, **carrier, corrections=1, warning="")
     return correct(parcel, parcel, source, carrier)
 
 

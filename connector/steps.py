@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from django.utils import timezone
 
+from connector.finalizing import completed_elsewhere
 from connector.following import follow
-from connector.holding import on_hold
+from connector.holding import WITHOUT_A_DRAFT, on_hold, take_away
 from connector.importing import KEPT_AS, entry, received
 from connector.models import DELETE, DISCONNECTED, PAUSED, Order
 from connector.observing import look, observed
-from connector.platforms import shopify_for
 from connector.rules import Fate
 from connector.states import OrderState as State
 
@@ -29,10 +29,16 @@ def advance_order(order: Order) -> None:
 def disconnected(order: Order) -> None:
     """Nothing new for a shop that was disconnected; its held drafts stay or go, as the merchant said."""
     if order.state == State.ON_HOLD and order.connection.settings.get("held_drafts") == DELETE:
-        shopify_for(order.shop).delete_draft(order.draft_gid)
-        order.wrote("draftOrderDelete", draft=order.draft_gid, why="disconnected")
-        return order.move(State.SKIPPED, reason="disconnected", draft_gid="", prepared_at=None)
+        return delete_held(order)
     return order.release(None, last_error=DISCONNECTED)
+
+
+def delete_held(order: Order) -> None:
+    draft = take_away(order, "disconnected")
+    if draft is None:
+        return order.move(State.SKIPPED, reason="disconnected", **WITHOUT_A_DRAFT)
+    source = look(order)
+    return completed_elsewhere(order, source, draft) if source else None
 
 
 def kept_out(order: Order) -> None:

@@ -26,6 +26,7 @@ from tiktok import client as tiktok_client
 from tiktok import oauth
 from tiktok.models import Seller
 from tiktok.sandbox import TikTokSandbox
+from tiktok.sandbox.orders import order_json
 
 SOON = timedelta(seconds=2.5)  # a row due sooner is waited for; later ones are another `pass_time`
 ROWS = tuple(jobs.STEPS)
@@ -94,6 +95,13 @@ class World:
 
     def parcel(self, order: Order) -> Parcel:
         return Parcel.objects.get(order=order)
+
+    def answers_once(self, tiktok_id: str, **fields: Any) -> None:
+        """TikTok's next answer about the order has these fields instead of its own; None leaves one out."""
+        order = self.tiktok.world.orders[tiktok_id]
+        told = order_json(order, style="starred", now=self.tiktok.clock.seconds(), detail=True) | fields
+        answer = {"orders": [{name: value for name, value in told.items() if value is not None}]}
+        self.tiktok.faults.add("get_order", "error", code=0, message="Success", data=answer)
 
     def set_policy(self, **policy: Any) -> None:
         Connection.objects.filter(pk=self.connection.pk).update(settings=policy)

@@ -315,7 +315,11 @@ def _instead(fault: Fault) -> Answer | None:
     if fault.kind == "error":
         message = str(options.get("message", "Refused by request"))
         return _envelope(
-            int(options.get("http", 200)), int(options["code"]), message, secrets.token_hex(8), None
+            int(options.get("http", 200)),
+            int(options["code"]),
+            message,
+            secrets.token_hex(8),
+            options.get("data"),
         )
     return None
 
