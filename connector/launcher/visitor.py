@@ -36,7 +36,9 @@ def visit(env: Mapping[str, str]) -> str:
                 connect(browser, env)
             except (requests.RequestException, NotThere) as error:
                 if time.monotonic() > until:
-                    return f"connecting TikTok did not work by itself ({error}): do it in the app's page"
+                    # Not the words of a request that failed: its address holds a session token.
+                    why = error if isinstance(error, NotThere) else type(error).__name__
+                    return f"connecting TikTok did not work by itself ({why}): do it in the app's page"
                 time.sleep(1)
             else:
                 return ""
