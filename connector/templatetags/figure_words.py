@@ -6,12 +6,14 @@ from django import template
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from connector import proof
+from connector import figures, guide, proof
 from connector.models import Audit, Order
 from connector.reasons import REASONS
 from connector.reasons import reason as reason_of
 
 register = template.Library()
+
+MARK_TONES = {guide.Mark.GOOD: "success", guide.Mark.WRONG: "critical", guide.Mark.LATER: "neutral"}
 
 
 @register.filter
@@ -25,6 +27,21 @@ def lasting(seconds: float | None) -> str:
     if minutes < 120:
         return ngettext("%(n)d min", "%(n)d min", minutes) % {"n": minutes}
     return _("%(n)d h") % {"n": round(minutes / 60)}
+
+
+@register.filter
+def mark_tone(mark: guide.Mark) -> str:
+    return MARK_TONES[mark]
+
+
+@register.filter
+def speed_tone(latency: figures.Latency) -> str:
+    return "success" if latency.within_target else "caution"
+
+
+@register.filter
+def deadline_tone(deadlines: figures.Deadlines) -> str:
+    return "critical" if deadlines.late or deadlines.very_soon else "warning"
 
 
 @register.filter
