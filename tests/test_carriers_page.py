@@ -129,7 +129,6 @@ def test_the_real_list_of_the_sandbox_resolves_what_shopify_writes(world):
     page = text(visitor.open("/carriers"))
     assert "USPS USPS the same name Change" in page
     assert "Federal Express" not in page
-    names = {name.company: name for name in carrier_names.names_of(world.connection)}
     world.connection.refresh_from_db()
     names = {name.company: name for name in carrier_names.names_of(world.connection)}
     assert names["FedEx"].found.provider_name == "FedEx"

@@ -76,7 +76,11 @@ def test_products_are_matched_searched_linked_and_imported(admin, connection, tm
     expect(admin.page.get_by_text(re.compile("Linked to White mug"))).to_be_visible()
     keyring = SkuLink.objects.get(seller_sku="NOWHERE")
     assert keyring.by_hand and keyring.variant_gid
-    file = {"name": "links.csv", "mimeType": "text/csv", "buffer": b"seller_sku,shopify_sku\nNOBODY,CAP-NVY\n"}
+    file = {
+        "name": "links.csv",
+        "mimeType": "text/csv",
+        "buffer": b"seller_sku,shopify_sku\nNOBODY,CAP-NVY\n",
+    }
     app.get_by_label("A CSV file").set_input_files([file])
     app.get_by_role("button", name="Import").click()
     expect(app.get_by_text("Line 2: TikTok lists no SKU")).to_be_visible()

@@ -39,7 +39,11 @@ def send_file(visitor, world, content):
 def test_the_lists_show_what_is_not_linked_in_conflict_and_linked(world, visitor):
     SkuLink.objects.filter(seller_sku="MUG-WHT").update(variant_gid="gid://shopify/ProductVariant/1")
     SkuLink.objects.filter(seller_sku="CAP-NVY").update(matches=2)
-    for tab, there, count in (("unlinked", "TOTE-NAT", 9), ("conflict", "CAP-NVY", 1), ("linked", "MUG-WHT", 1)):
+    for tab, there, count in (
+        ("unlinked", "TOTE-NAT", 9),
+        ("conflict", "CAP-NVY", 1),
+        ("linked", "MUG-WHT", 1),
+    ):
         page = text(visitor.open("/products", tab=tab))
         assert [code for code in ("TOTE-NAT", "CAP-NVY", "MUG-WHT") if code in page] == [there]
         assert sku_list.counts(world.connection)[tab] == count
@@ -90,7 +94,9 @@ def test_a_variant_that_is_gone_is_not_linked(world, visitor):
 
 
 def test_unlinking_forgets_the_variant_and_keeps_the_product(world, visitor):
-    SkuLink.objects.filter(seller_sku="MUG-WHT").update(variant_gid="gid://shopify/ProductVariant/1", by_hand=True)
+    SkuLink.objects.filter(seller_sku="MUG-WHT").update(
+        variant_gid="gid://shopify/ProductVariant/1", by_hand=True
+    )
     response = visitor.post(f"/products/{sku('MUG-WHT').pk}/unlink", tab="linked")
     assert "matched by its SKU again" in toast(response)
     assert (sku("MUG-WHT").variant_gid, sku("MUG-WHT").by_hand) == ("", False)
