@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from connector import carriers, parcels
 from connector.models import CarrierLink, Connection, Order, OrderLog, Parcel, SkuLink
-from connector.states import OrderState, ParcelState
+from connector.reasons import IMPORT, reason
+from connector.states import KEPT_OUT, OrderState, ParcelState
 from connector.wake import bell
 
 WAITING_FOR_SKUS = ("sku_unmapped", "sku_conflict", "bundle_unmapped")
@@ -34,6 +35,9 @@ PARCEL_NEWS = (
     "tracking_changed_too_late",
     "order_cancelled",
 )
+
+
+TIKTOK_KEEPS = ("tiktok_ships", "address_masked")  # no choice brings these into Shopify
 
 
 class BeingSent(Exception):
@@ -61,6 +65,18 @@ def import_anyway(order: Order, by: str) -> None:
             recreate=order.state == OrderState.ON_HOLD and order.reason == "draft_deleted",
         )
     bell.ring(order.shop_id)
+
+
+def importable(order: Order) -> bool:
+    """Whether a person's choice can bring the order into Shopify."""
+    if order.state in KEPT_OUT:
+        return order.reason not in TIKTOK_KEEPS
+    return bool(order.reason) and reason(order.reason).action == IMPORT
+
+
+def skippable(order: Order) -> bool:
+    """Whether the order can still be kept out of Shopify."""
+    return order.state in BEFORE_THE_ORDER and not order.skip
 
 
 def skip(order: Order, by: str) -> None:

@@ -16,6 +16,7 @@ from csp.constants import NONCE, NONE, SELF
 from csp.utils import build_policy
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -50,14 +51,14 @@ class EmbeddedRequest(HttpRequest):
 
 
 P = ParamSpec("P")
-View = Callable[Concatenate[EmbeddedRequest, P], HttpResponse]
+View = Callable[Concatenate[EmbeddedRequest, P], HttpResponseBase]
 
 
-def embedded(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def embedded(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """Let a view see only requests with a valid session token, and dress what it answers for the frame."""
 
     @wraps(view)
-    def framed(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def framed(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         visit = prepared(request)
         token = token_of(visit)
         try:
@@ -91,8 +92,8 @@ def is_document_load(request: HttpRequest) -> bool:
 
 
 def answered(
-    request: EmbeddedRequest, visitor: auth.Session, token: str, view: Callable[[], HttpResponse]
-) -> HttpResponse:
+    request: EmbeddedRequest, visitor: auth.Session, token: str, view: Callable[[], HttpResponseBase]
+) -> HttpResponseBase:
     try:
         request.shop, request.user_id = admit(visitor, token), visitor.user
         with timezone.override(zone(request.shop)):
@@ -142,7 +143,7 @@ def ask_for_token(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def session_token_page(request: HttpRequest) -> HttpResponse:
+def session_token_page(request: HttpRequest) -> HttpResponseBase:
     """Where App Bridge fetches a session token and goes on to `shopify-reload`, a path of ours."""
     visit = prepared(request)
     target = request.GET.get(RELOAD, "/")
@@ -190,7 +191,7 @@ def toast(words: str | Promise) -> HttpResponse:
     return trigger_client_event(HttpResponse(status=204), "toast", {"words": str(words)})
 
 
-def dressed(response: HttpResponse, request: EmbeddedRequest, shop_domain: str) -> HttpResponse:
+def dressed(response: HttpResponseBase, request: EmbeddedRequest, shop_domain: str) -> HttpResponseBase:
     """The headers of a page that lives in one shop's admin (Shopify contract 2.8)."""
     response["Content-Security-Policy"] = content_policy(shop_domain, request.nonce)
     response["Cache-Control"] = "no-store"

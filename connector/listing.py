@@ -1,15 +1,17 @@
-"""The list of orders: which rows a page shows, in which order, and the cursor of the next page."""
+"""The list of orders: which rows a page shows, in which order, and the cursors of the pages beside it."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, prefetch_related_objects
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from connector.models import Order, Parcel
+from connector import carriers
+from connector.models import Order, OrderLine, Parcel
 from connector.states import KEPT_OUT
 from connector.states import OrderState as State
 from shopify_app.models import Shop
@@ -24,36 +26,45 @@ SHOWS: dict[str, Promise] = {
     "ship": _("To ship"),
     "attention": _("Needs attention"),
     "shipped": _("Shipped"),
+    "delivered": _("Delivered"),
+    "completed": _("Completed"),
     "cancelled": _("Cancelled"),
     "kept-out": _("Not ours"),
 }
-STATES = {
+STATES: dict[str, Sequence[str]] = {
     "hold": (State.RECEIVED, State.ON_HOLD),
     "ship": (State.FINALIZED,),
-    "shipped": (State.SHIPPED, State.DELIVERED, State.COMPLETED),
+    "shipped": (State.SHIPPED,),
+    "delivered": (State.DELIVERED,),
+    "completed": (State.COMPLETED,),
     "cancelled": (State.CANCELLED,),
-    "kept-out": KEPT_OUT,
+    "kept-out": sorted(KEPT_OUT),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """`before` and `after` are the cursors of the pages beside it; empty where there is none."""
+
     orders: list[Order]
-    after: str  # the cursor of the page that follows; empty on the last one
+    before: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the address asks for: one of SHOWS, or a number to find; `after` is the cursor of a later page."""
+    """What the address asks for: one of SHOWS, or something to find; and the cursor of a page further down, or up."""
 
     show: str = "all"
     find: str = ""
     after: str = ""
+    before: str = ""
 
     @classmethod
     def from_query(cls, query: Any) -> "Wish":
         show, find = query.get("show", ""), query.get("find", "").strip()[:64]
-        return cls(show if show in SHOWS and not find else "all", find, query.get("after", "")[:64])
+        after, before = query.get("after", "")[:64], query.get("before", "")[:64]
+        return cls(show if show in SHOWS and not find else "all", find, after, "" if after else before)
 
     @property
     def query(self) -> str:
@@ -62,31 +73,126 @@ class Wish:
 
     @property
     def first(self) -> "Wish":
-        return replace(self, after="")
+        return replace(self, after="", before="")
 
 
 def page_of(shop: Shop, wish: Wish) -> Page:
-    """The newest orders of a shop that the wish is about, 50 at a time."""
-    rows = wished(shop, wish).select_related("connection__tiktok_shop").prefetch_related("parcels")
-    found = list(beyond(rows, wish.after).order_by("-placed_at", "-id")[: PAGE_SIZE + 1])
-    orders = found[:PAGE_SIZE]
-    return Page(orders, cursor_of(orders[-1]) if len(found) > PAGE_SIZE else "")
+    """The orders of a shop that the wish is about, newest first, 50 at a time."""
+    upwards = Cursor.read(wish.before)
+    start = upwards or Cursor.read(wish.after)
+    found = taken(shop, wish, start, bool(upwards))
+    orders, more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
+    if upwards:
+        orders.reverse()
+    if not orders:
+        return Page([])
+    return Page(
+        orders,
+        before=Cursor.of(orders[0]).text if (more if upwards else start) else "",
+        after=Cursor.of(orders[-1]).text if (upwards or more) else "",
+    )
+
+
+def taken(shop: Shop, wish: Wish, start: "Cursor | None", upwards: bool) -> list[Order]:
+    """One row more than a page from the start on: that there is a next page needs no count."""
+    found: list[Order] = []
+    for stretch in zip(*(parts(rows, start, upwards) for rows in sources(shop, wish)), strict=True):
+        if len(found) <= PAGE_SIZE:
+            rows = [order for part in stretch for order in part[: PAGE_SIZE + 1]]
+            found += sorted(rows, key=place, reverse=not upwards)
+    found = found[: PAGE_SIZE + 1]
+    parcels = Prefetch("parcels", Parcel.objects.order_by("pk"))
+    prefetch_related_objects(found, "connection__tiktok_shop", parcels)
+    return found
+
+
+def sources(shop: Shop, wish: Wish) -> list[QuerySet[Order]]:
+    """A list for each state: an index reads each in its order, but not all of them together."""
+    states = STATES.get(wish.show)
+    if states is None:
+        return [wished(shop, wish)]
+    return [Order.objects.filter(shop=shop, state=state) for state in states]
+
+
+def place(order: Order) -> tuple[bool, datetime, int]:
+    return (order.placed_at is None, order.placed_at or datetime.max.replace(tzinfo=UTC), order.pk)
+
+
+def parts(rows: QuerySet[Order], start: "Cursor | None", upwards: bool) -> Iterator[QuerySet[Order]]:
+    """The rows from the start on in stretches that an index reads in their order.
+
+    Newest first; an order that TikTok has not dated yet comes before all others.
+    """
+    order = ("placed_at", "id") if upwards else ("-placed_at", "-id")
+    if start is None:
+        yield rows.order_by(*order)
+    elif start.at is None:
+        undated = rows.filter(placed_at=None).order_by(*order)
+        yield undated.filter(pk__gt=start.pk) if upwards else undated.filter(pk__lt=start.pk)
+        if not upwards:
+            yield rows.filter(placed_at__isnull=False).order_by(*order)
+    elif upwards:
+        yield (
+            rows.filter(placed_at__gte=start.at)
+            .exclude(placed_at=start.at, pk__lte=start.pk)
+            .order_by(*order)
+        )
+        yield rows.filter(placed_at=None).order_by(*order)
+    else:
+        yield (
+            rows.filter(placed_at__lte=start.at)
+            .exclude(placed_at=start.at, pk__gte=start.pk)
+            .order_by(*order)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The place of an order in the list."""
+
+    at: datetime | None
+    pk: int
+
+    @classmethod
+    def of(cls, order: Order) -> "Cursor":
+        return cls(order.placed_at, order.pk)
+
+    @classmethod
+    def read(cls, text: str) -> "Cursor | None":
+        placed, _sep, key = text.partition("_")
+        try:
+            return cls(datetime.fromisoformat(placed) if placed else None, int(key))
+        except ValueError:
+            return None
+
+    @property
+    def text(self) -> str:
+        return f"{self.at.isoformat() if self.at else ''}_{self.pk}"
 
 
 def wished(shop: Shop, wish: Wish) -> QuerySet[Order]:
+    """All orders that the wish is about, in no order."""
     orders = Order.objects.filter(shop=shop)
     if wish.find:
-        return orders.filter(named(wish.find))
+        return named(shop, wish.find)
     if wish.show == "attention":
         return asking(shop)
     states = STATES.get(wish.show)
     return orders.filter(state__in=states) if states else orders
 
 
-def named(number: str) -> Q:
-    """Either side's number: TikTok's id, or Shopify's name of the order or draft, with or without its #."""
-    names = {number, f"#{number.removeprefix('#')}"}
-    return Q(tiktok_id=number) | Q(order_name__in=names) | Q(draft_name__in=names)
+def named(shop: Shop, text: str) -> QuerySet[Order]:
+    """Either side's number of an order, or a tracking number; what is none of them is looked for among the SKUs."""
+    orders = Order.objects.filter(shop=shop)
+    ours, names = orders.values("pk"), {text, f"#{text.removeprefix('#')}"}
+    parcels = Parcel.objects.filter(shop=shop, number=carriers.clean(text)).values("order_id")
+    numbered = ours.filter(tiktok_id=text).union(
+        ours.filter(order_name__in=names), ours.filter(draft_name__in=names), parcels
+    )
+    if numbered.exists():
+        return orders.filter(pk__in=numbered)
+    units = OrderLine.objects.filter(order=OuterRef("pk"), seller_sku__in={text, text.upper(), text.lower()})
+    return orders.filter(Exists(units))
 
 
 def asking(shop: Shop) -> QuerySet[Order]:
@@ -98,19 +204,3 @@ def asking(shop: Shop) -> QuerySet[Order]:
 
 def count_of(rows: QuerySet[Order]) -> int:
     return rows.order_by()[:COUNTED_TO].count()
-
-
-def cursor_of(order: Order) -> str:
-    return f"{order.placed_at.isoformat() if order.placed_at else ''}_{order.pk}"
-
-
-def beyond(rows: QuerySet[Order], cursor: str) -> QuerySet[Order]:
-    """The rows after a cursor. An order that TikTok has not dated yet comes first."""
-    placed, _sep, key = cursor.partition("_")
-    try:
-        at, pk = datetime.fromisoformat(placed) if placed else None, int(key)
-    except ValueError:
-        return rows
-    if at is None:
-        return rows.filter(Q(placed_at=None, pk__lt=pk) | Q(placed_at__isnull=False))
-    return rows.filter(placed_at__lte=at).exclude(placed_at=at, pk__gte=pk)

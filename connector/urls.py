@@ -1,7 +1,19 @@
 from django.urls import path
 
 from connector import embedded, status, webhooks
-from connector.views import carriers, connect, help, home, older, orders, products, proof, settings
+from connector.views import (
+    carriers,
+    connect,
+    help,
+    home,
+    older,
+    order,
+    orders,
+    parcels,
+    products,
+    proof,
+    settings,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -16,8 +28,15 @@ urlpatterns = [
     path("help/diagnostics.json", help.diagnostics, name="diagnostics"),
     path("orders", orders.orders, name="orders"),
     path("orders/rows", orders.rows, name="rows"),
-    path("orders/<int:order_id>/<slug:choice>", orders.choose, name="choose"),
-    path("parcels/<int:parcel_id>/send-anyway", orders.send_anyway, name="send-anyway"),
+    path("orders/export", orders.export, name="export-orders"),
+    path("orders/chosen/<slug:choice>", orders.choose_many, name="choose-many"),
+    path("orders/<int:order_id>", order.order, name="order"),
+    path("orders/<int:order_id>/live", order.order_live, name="order-live"),
+    path("orders/<int:order_id>/<slug:choice>", order.choose, name="choose"),
+    path("parcels/<int:parcel_id>/correct", parcels.correct, name="correct"),
+    path("parcels/<int:parcel_id>/<slug:choice>", parcels.choose, name="choose-parcel"),
+    path("orders/older", older.older_orders, name="older-orders"),
+    path("orders/older/<slug:do>", older.decide, name="decide-older"),
     path("products", products.products, name="products"),
     path("products/read", products.read_again, name="read-products"),
     path("products/match", products.match, name="match-products"),
@@ -25,8 +44,6 @@ urlpatterns = [
     path("products/import", products.take_file, name="import-products"),
     path("products/<int:sku_key>", products.link, name="link-product"),
     path("products/<int:sku_key>/unlink", products.unlink, name="unlink-product"),
-    path("orders/older", older.older_orders, name="older-orders"),
-    path("orders/older/<slug:do>", older.decide, name="decide-older"),
     path("carriers", carriers.carriers, name="carriers"),
     path("carriers/try", carriers.try_number, name="try-number"),
     path("carriers/link", carriers.link, name="link-carrier"),

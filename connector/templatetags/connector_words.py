@@ -1,14 +1,18 @@
 """How pages write states, reasons, ids and money."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from django import template
 from django.utils.formats import number_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
+from connector import deadlines
 from connector.models import Connection, Order, Parcel
 from connector.reasons import Reason
 from connector.reasons import reason as reason_of
-from connector.states import OrderState, ParcelState
+from connector.states import KEPT_OUT, OrderState, ParcelState
 
 register = template.Library()
 
@@ -29,6 +33,21 @@ TONES = {
     ParcelState.KEPT: "neutral",
     ParcelState.WITHDRAWN: "neutral",
 }
+RESOLVED = {
+    "exact": _("(TikTok's own name)"),
+    "alias": _("(a spelling that we know)"),
+    "merchant": _("(linked by you)"),
+    "format": _("(told by the number)"),
+    "fallback": _("(your fallback carrier)"),
+    "person": _("(chosen for this parcel)"),
+}
+VERDICTS = {
+    "ok": _("It fits the carrier."),
+    "warn": _("It may fit: the carrier's format is not certain."),
+    "block": _("It does not fit the carrier."),
+}
+SELLER_CENTERS = {"US": "https://seller-us.tiktok.com", "GB": "https://seller-uk.tiktok.com"}
+SELLER_CENTER = "https://seller.tiktokglobalshop.com"
 WITHOUT_CENTS = frozenset({"JPY", "KRW", "VND", "CLP"})
 
 
@@ -48,6 +67,12 @@ def why(row: Order | Parcel) -> Reason:
 def told(row: Order | Parcel) -> str:
     """The figures of a row's reason, or nothing."""
     return reason_of(row.reason).told(row.detail)
+
+
+@register.filter
+def asks(row: Order | Parcel) -> bool:
+    """Whether a row's reason asks a person for something; what is kept out by a rule or a choice only explains."""
+    return bool(row.reason) and row.state not in KEPT_OUT
 
 
 @register.filter
@@ -80,3 +105,34 @@ def paused(connection: Connection) -> Reason:
 def rival(connection: Connection) -> Reason:
     """The words for another app that imports the same orders."""
     return reason_of("other_connector")
+
+
+@register.filter
+def seller_center(order: Order) -> str:
+    """The order's page in TikTok Seller Center."""
+    center = SELLER_CENTERS.get(order.connection.tiktok_shop.region, SELLER_CENTER)
+    return f"{center}/order/detail?order_no={order.tiktok_id}"
+
+
+@register.filter
+def ship_by(order: Order) -> datetime | None:
+    """When TikTok wants it shipped."""
+    return deadlines.ship_by(order)
+
+
+@register.filter
+def urgency(at: datetime, now: datetime) -> str:
+    """How near a deadline is."""
+    return deadlines.urgency(at, now)
+
+
+@register.filter
+def resolved(parcel: Parcel) -> str | Promise:
+    """How the carrier was found."""
+    return RESOLVED.get(parcel.resolved_by, "")
+
+
+@register.filter
+def verdict(parcel: Parcel) -> str | Promise:
+    """What we think of the number."""
+    return VERDICTS.get(parcel.verdict, "")

@@ -1,13 +1,14 @@
-"""The list of orders, and what a person may do to one."""
+"""The list of orders, what a person may do to many of them, and the list as a file."""
 
+from collections.abc import Callable
 from hashlib import blake2s
 from typing import Any
 
-from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from connector import choices, listing
@@ -17,9 +18,11 @@ from connector.embedded import (
     embedded,
     render_page,
     toast,
+    zone,
 )
-from connector.models import Connection, Order, Parcel
-from connector.states import KEPT_OUT, OrderState, ParcelState
+from connector.export import csv_of
+from connector.models import Connection, Order
+from connector.states import OrderState
 from connector.views.connect import consent_links
 
 
@@ -51,7 +54,7 @@ def live(request: EmbeddedRequest, wish: listing.Wish) -> dict[str, Any]:
     shown = {
         "wish": wish,
         "page": page,
-        "kept_out": KEPT_OUT,
+        "now": timezone.now(),
         "connections": connections,
         "connected": any(connection.active for connection in connections),
         "asking": listing.count_of(listing.asking(request.shop)),
@@ -73,29 +76,50 @@ def mark(text: SafeString) -> str:
     return blake2s(text.encode(), digest_size=6).hexdigest()
 
 
-# What a person may choose, as the route names it.
-ORDER_CHOICES = {
-    "look-again": (choices.look_again, _("Looking at order %(id)s now")),
-    "import": (choices.import_anyway, _("Order %(id)s will be imported")),
-    "dismiss": (choices.dismiss, _("Marked as seen for order %(id)s")),
-}
+@require_safe
+@embedded
+def export(request: EmbeddedRequest) -> StreamingHttpResponse:
+    """All orders of the filter or search as a file, however many pages they have."""
+    wish = listing.Wish.from_query(request.GET)
+    lines = csv_of(listing.wished(request.shop, wish), zone(request.shop))
+    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
 
 
 @require_POST
 @embedded
-def choose(request: EmbeddedRequest, order_id: int, choice: str) -> HttpResponse:
-    order = get_object_or_404(Order, shop=request.shop, pk=order_id)
-    if choice not in ORDER_CHOICES:
+def choose_many(request: EmbeddedRequest, choice: str) -> HttpResponse:
+    """One choice for many orders. Those for which it means nothing stay as they are, and are counted."""
+    if choice not in MANY:
         raise Http404
-    do, words = ORDER_CHOICES[choice]
-    do(order, request.user_id)
-    return toast(words % {"id": order.tiktok_id})
+    keys = [key for key in request.POST.getlist("order") if key.isdecimal()][: listing.PAGE_SIZE]
+    chosen = list(Order.objects.filter(shop=request.shop, pk__in=keys))
+    fits, do, words = MANY[choice]
+    fitting = [order for order in chosen if fits(order)]
+    for order in fitting:
+        do(order, request.user_id)
+    return toast(f"{words(len(fitting))} {left_as_they_are(len(chosen) - len(fitting))}".strip())
 
 
-@require_POST
-@embedded
-def send_anyway(request: EmbeddedRequest, parcel_id: int) -> HttpResponse:
-    """A person's word that a tracking number is right although we doubt it."""
-    parcel = get_object_or_404(Parcel, shop=request.shop, pk=parcel_id, state=ParcelState.WAITING)
-    choices.send_anyway(parcel, request.user_id)
-    return toast(_("Number %(number)s will be sent as it is") % {"number": parcel.number})
+def looking(n: int) -> str:
+    return ngettext("Looking at %(n)s order now.", "Looking at %(n)s orders now.", n) % {"n": n}
+
+
+def kept_out(n: int) -> str:
+    return ngettext("%(n)s order is kept out.", "%(n)s orders are kept out.", n) % {"n": n}
+
+
+def imported(n: int) -> str:
+    return ngettext("%(n)s order will be imported.", "%(n)s orders will be imported.", n) % {"n": n}
+
+
+def left_as_they_are(n: int) -> str:
+    return ngettext("%(n)s stays as it is.", "%(n)s stay as they are.", n) % {"n": n} if n else ""
+
+
+Many = tuple[Callable[[Order], bool], Callable[[Order, str], None], Callable[[int], str]]
+# What a person may choose for many orders, as the route names it: for which it means anything, and what is said.
+MANY: dict[str, Many] = {
+    "look-again": (lambda order: True, choices.look_again, looking),
+    "import": (choices.importable, choices.import_anyway, imported),
+    "skip": (choices.skippable, choices.skip, kept_out),
+}

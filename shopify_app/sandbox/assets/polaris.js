@@ -319,7 +319,7 @@
       css: `${FIELD} .row { align-items: start; display: flex; gap: 8px } input { accent-color: #303030; block-size: 16px; inline-size: 16px; margin: 2px 0 0; flex: none }`,
       draw: (root, host) => {
         html(root, `<div class="row"><input id="control" type="checkbox" ${name === "s-switch" ? 'role="switch"' : ""} ${host.hasAttribute("checked") ? "checked" : ""} ${host.hasAttribute("disabled") ? "disabled" : ""}>
-          <div><label for="control">${safe(host.said("label"))}<slot></slot></label><div class="details">${safe(host.said("details"))}</div><div class="error">${safe(host.said("error"))}</div></div></div>`);
+          <div><label class="${host.said("labelaccessibilityvisibility") === "exclusive" ? "away" : ""}" for="control">${safe(host.said("label"))}<slot></slot></label><div class="details">${safe(host.said("details"))}</div><div class="error">${safe(host.said("error"))}</div></div></div>`);
         host.count();
         root.getElementById("control").addEventListener("change", (event) => { host.count(); host.dispatchEvent(new Event("input", { bubbles: true })); echo(host, event); });
       },

@@ -1,0 +1,83 @@
+"""One order: what happened, what comes next, its goods, money and parcels, and what a person may do about it."""
+
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST, require_safe
+
+from connector import choices
+from connector.amounts import amounts
+from connector.deadlines import deadlines, urgency
+from connector.diagnostics import diagnostics
+from connector.embedded import EmbeddedRequest, admin_url, embedded, render_page, toast
+from connector.goods import items
+from connector.models import Order
+from connector.progress import progress
+from connector.timeline import timeline
+from connector.views.orders import mark
+
+
+@require_safe
+@embedded
+def order(request: EmbeddedRequest, order_id: int) -> HttpResponse:
+    return render_page(request, "connector/order.html", live(request, order_id))
+
+
+@require_safe
+@embedded
+def order_live(request: EmbeddedRequest, order_id: int) -> HttpResponse:
+    """The page's moving part, if it differs from what the browser says it has seen."""
+    context = live(request, order_id)
+    if request.GET.get("seen") == context["seen"]:
+        return HttpResponse(status=204)
+    return render_page(request, "connector/_order_live.html", context)
+
+
+def live(request: EmbeddedRequest, order_id: int) -> dict[str, Any]:
+    orders = Order.objects.select_related("connection__tiktok_shop", "shop")
+    order = get_object_or_404(orders, shop=request.shop, pk=order_id)
+    parcels, now = list(order.parcels.order_by("pk").prefetch_related("units")), timezone.now()
+    for parcel in parcels:
+        parcel.order = order
+    log = list(order.log.select_related("parcel"))
+    shown = {
+        "order": order,
+        "parcels": parcels,
+        "progress": progress(order, parcels, now),
+        "items": items(order),
+        "amounts": amounts(order),
+        "deadlines": [(one, urgency(one.at, now) if one.stands else "") for one in deadlines(order)],
+        "timeline": timeline(log),
+        "diagnostics": diagnostics(order, parcels, log),
+        "admin_url": admin_url(request.shop.domain),
+        "may_import": choices.importable(order),
+        "may_skip": choices.skippable(order),
+        "may_dismiss": order.reason in choices.ORDER_NEWS,
+        "parcel_news": choices.PARCEL_NEWS,
+    }
+    text = render_to_string("connector/_order.html", shown)
+    return shown | {"text": text, "seen": mark(text)}
+
+
+# What a person may choose, as the route names it.
+CHOICES = {
+    "look-again": (choices.look_again, _("Looking at order %(id)s now")),
+    "import": (choices.import_anyway, _("Order %(id)s will be imported")),
+    "skip": (choices.skip, _("Order %(id)s is kept out of Shopify")),
+    "dismiss": (choices.dismiss, _("Marked as seen for order %(id)s")),
+}
+
+
+@require_POST
+@embedded
+def choose(request: EmbeddedRequest, order_id: int, choice: str) -> HttpResponse:
+    order = get_object_or_404(Order, shop=request.shop, pk=order_id)
+    if choice not in CHOICES:
+        raise Http404
+    do, words = CHOICES[choice]
+    do(order, request.user_id)
+    return toast(words % {"id": order.tiktok_id})
