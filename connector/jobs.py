@@ -25,11 +25,9 @@ STEPS: dict[type[Work], Callable[[Any], None]] = {
     Audit: audits.advance,
 }
 
-DUE_KINDS = "SELECT " + ", ".join(
-    f"""EXISTS (SELECT FROM {model._meta.db_table} WHERE shop_id = %(shop)s AND due_at <= %(now)s
-                AND (leased_until IS NULL OR leased_until < %(now)s))"""
-    for model in STEPS
-)
+DUE = """EXISTS (SELECT FROM {table} WHERE shop_id = %(shop)s AND due_at <= %(now)s
+                         AND (leased_until IS NULL OR leased_until < %(now)s))"""
+DUE_KINDS = "SELECT " + ", ".join(DUE.format(table=model._meta.db_table) for model in STEPS)
 
 pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix="row")
 

@@ -16,6 +16,9 @@ from connector.views import (
 )
 
 urlpatterns = [
+    # First, for they are asked for most: a route costs what stands before it.
+    path("webhooks/shopify", webhooks.from_shopify, name="shopify-webhook"),
+    path("webhooks/tiktok", webhooks.from_tiktok, name="tiktok-webhook"),
     path("", home.home, name="home"),
     path("home/standing", home.standing, name="standing"),
     path("connections/<int:connection_id>/guide", home.setup_guide, name="setup-guide"),
@@ -58,8 +61,6 @@ urlpatterns = [
     path("tiktok/callback", connect.tiktok_callback, name="tiktok-callback"),
     path("tiktok/confirm", connect.tiktok_confirm, name="tiktok-confirm"),
     path("auth/session-token", embedded.session_token_page, name="session-token"),
-    path("webhooks/shopify", webhooks.from_shopify, name="shopify-webhook"),
-    path("webhooks/tiktok", webhooks.from_tiktok, name="tiktok-webhook"),
     path("healthz", status.healthz),
     path("readyz", status.readyz),
     path("statusz", status.statusz),

@@ -21,9 +21,10 @@ from connector.wake import bell
 log = logging.getLogger(__name__)
 
 # One statement: whose event it is, the row, and nothing at all for a doorbell that rang before. An event of a shop
-# that we do not know is stored as done, so that it is answered, counted and never looked at again.
+# that we do not know is stored as done, so that it is answered, counted and never looked at again. MATERIALIZED: the
+# owner is planned and looked for once, not once for each column that depends on it.
 STORE = """
-WITH owner AS (SELECT ({owner}) AS shop_id)
+WITH owner AS MATERIALIZED (SELECT ({owner}) AS shop_id)
 INSERT INTO connector_inboxevent (source, key, topic, subject, facts, triggered_at, received_at,
                                   shop_id, due_at, done_at, outcome, attempts, last_error, live)
 SELECT %(source)s, %(key)s, %(topic)s, %(subject)s, %(facts)s, %(triggered_at)s, %(now)s, shop_id,
