@@ -82,9 +82,12 @@ def text(response):
 
 
 def boxes(response):
-    """The shops on the page: (field, TikTok shop id, ticked)."""
-    found = re.findall(r'<s-checkbox name="(\w+)" value="(\d+)"( checked)?', response.content.decode())
-    return [(name, shop_id, bool(ticked)) for name, shop_id, ticked in found]
+    """The shops on the page: (field, TikTok shop id, ticked). A single one needs no box: it is in the form."""
+    page = response.content.decode()
+    found = re.findall(r'<s-checkbox name="(\w+)" value="(\d+)"( checked)?', page)
+    only = re.findall(r'<input type="hidden" name="connect" value="(\d+)"', page)
+    ticked = [(name, shop_id, bool(tick)) for name, shop_id, tick in found]
+    return ticked + [("connect", shop_id, True) for shop_id in only]
 
 
 # ---- the whole way -----------------------------------------------------------------------------------------------
