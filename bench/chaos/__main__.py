@@ -67,6 +67,7 @@ def size_of(asked: argparse.Namespace) -> Size:
     changes = {name: getattr(asked, name) for name in ("orders", "kills", "rate") if getattr(asked, name)}
     if "orders" in changes and "kills" not in changes:
         changes["kills"] = max(QUICK.kills, min(FULL.kills, changes["orders"] // 30))
+    changes["patience"] = max(size.patience, 0.5 * changes.get("orders", 0))
     return dataclasses.replace(size, **changes)
 
 

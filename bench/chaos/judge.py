@@ -2,11 +2,10 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from bench.chaos import privacy
@@ -87,26 +86,15 @@ def id_of(tags: Iterable[str]) -> str:
 
 
 def judge(stage: Stage, story: Story) -> list[Figure]:
+    """`orders`, then the promises in their order, then the circumstances."""
     seen = Evidence.collect(stage, story)
-    kinds = Counter(one.kind for one in story.placed.values())
-    figures = [
-        Figure("orders", len(story.placed), cases=[f"{kind} {n}" for kind, n in sorted(kinds.items())]),
-        promise("lost", lost(seen)),
-        promise("doubled", doubled(seen)),
-        promise("wrong totals", wrong_totals(seen)),
-        promise("wrong addresses", wrong_addresses(seen)),
-        promise("mails to buyers", [str(mail) for mail in stage.shopify.mails]),
-        promise("live, unflagged Shopify orders of cancelled TikTok orders", alive_after_cancel(seen)),
-        promise("in Shopify although not ours to ship", not_ours(seen)),
-        promise("valid tracking numbers not accepted", tracking_missing(seen)),
-        promise("invalid tracking numbers sent", invalid_sent(seen)),
-        promise("needless questions to the merchant", needless(seen)),
-        promise("contract violations", violations(stage)),
-        promise("stuck rows", stuck(stage, story)),
-        promise("bugs logged", bugs(stage.folder)),
-        promise("personal fields found", privacy.find(stage.tiktok.personal_values(), stage.folder)),
-    ]
-    return figures + circumstances(stage, story, seen)
+    promises = [promise(name, find(seen)) for name, find in PROMISES.items()]
+    circumstances = [count(seen) for count in CIRCUMSTANCES.values()]
+    figures = [Figure(name, *facts) for name, facts in zip(CIRCUMSTANCES, circumstances, strict=True)]
+    return figures[:1] + promises + figures[1:]
+
+
+# ---- what is promised: functions that name every case against it ----
 
 
 def lost(seen: Evidence) -> list[str]:
@@ -210,27 +198,29 @@ def needless(seen: Evidence) -> list[str]:
     return asked
 
 
-def violations(stage: Stage) -> list[str]:
+def mails(seen: Evidence) -> list[str]:
+    return [str(mail) for mail in seen.stage.shopify.mails]
+
+
+def violations(seen: Evidence) -> list[str]:
     """What we asked of the platforms against their rules. Late answers to webhooks are counted apart."""
-    theirs = [one for one in stage.tiktok.violations if one["what"] != "webhook"]
-    return [
-        f"{one.get('operation') or one.get('what')}: {one['words']}"
-        for one in [*theirs, *stage.shopify.violations]
-    ]
+    asked = [one for one in seen.stage.tiktok.violations if one["what"] != "webhook"]
+    asked += seen.stage.shopify.violations
+    return [f"{one.get('operation') or one.get('what')}: {one['words']}" for one in asked]
 
 
-def stuck(stage: Stage, story: Story) -> list[str]:
-    last = datetime.fromisoformat(stage.tiktok.ledger[-1]["at"])
-    found = [] if story.quiet else [f"not quiet: {ref}" for ref in restless(last)]
+def stuck(seen: Evidence) -> list[str]:
+    last = datetime.fromisoformat(seen.stage.tiktok.ledger[-1]["at"])
+    found = [] if seen.story.quiet else [f"not quiet: {ref}" for ref in restless(last)]
     for model in (Order, Parcel):
         found += [f"{row.ref} {row.reason}" for row in model.objects.filter(reason__in=GIVEN_UP)]
     return found + [f"{row.ref} {row.paused_reason}" for row in Connection.objects.exclude(paused_reason="")]
 
 
-def bugs(folder: Path) -> list[str]:
+def bugs(seen: Evidence) -> list[str]:
     """Exceptions that no step foresaw; that the database was away is foreseen."""
     found = []
-    for file in folder.glob("*.log"):
+    for file in seen.stage.folder.glob("*.log"):
         for line in file.read_text(errors="replace").splitlines():
             entry = json.loads(line) if line.startswith("{") else {}
             trace = str(entry.get("exception", ""))
@@ -240,35 +230,90 @@ def bugs(folder: Path) -> list[str]:
     return found
 
 
-def circumstances(stage: Stage, story: Story, seen: Evidence) -> list[Figure]:
-    killed = [f"{name} {times}" for name, times in sorted(story.kills.items())]
-    ends = max(
-        datetime.fromisoformat(ledger[-1]["at"]) for ledger in (stage.tiktok.ledger, stage.shopify.ledger)
-    )
-    recovery = (ends - story.last_disturbed).total_seconds() if story.last_disturbed else 0.0
-    late = sum(one["what"] == "webhook" for one in stage.tiktok.violations)
-    return [
-        Figure("cancelled by TikTok", sum(map(seen.cancelled, story.placed))),
-        Figure("cancelled after a parcel had left, flagged", flagged(seen)),
-        Figure("creates whose answer was lost", sum(map(in_doubt, seen.rows.values()))),
-        Figure("webhook deliveries", len(stage.tiktok.webhooks.sent) + len(stage.shopify.webhooks.sent)),
-        Figure("webhooks answered late or refused while something was down", late),
-        Figure("processes killed", sum(story.kills.values()), cases=killed),
-        Figure("slowest restart, s", round(story.slowest_restart, 1)),
-        Figure("last disturbance until the last effect, s", round(max(0.0, recovery), 1)),
-        Figure("whole run, s", round(story.seconds)),
-    ]
+def personal(seen: Evidence) -> list[str]:
+    return privacy.find(seen.stage.tiktok.personal_values(), seen.stage.folder)
 
 
-def in_doubt(row: Order) -> bool:
-    return row.create_tries > 1 or row.recovery_looks > 1
+PROMISES: dict[str, Callable[[Evidence], list[str]]] = {
+    "lost": lost,
+    "doubled": doubled,
+    "wrong totals": wrong_totals,
+    "wrong addresses": wrong_addresses,
+    "mails to buyers": mails,
+    "live, unflagged Shopify orders of cancelled TikTok orders": alive_after_cancel,
+    "in Shopify although not ours to ship": not_ours,
+    "valid tracking numbers not accepted": tracking_missing,
+    "invalid tracking numbers sent": invalid_sent,
+    "needless questions to the merchant": needless,
+    "contract violations": violations,
+    "stuck rows": stuck,
+    "bugs logged": bugs,
+    "personal fields found": personal,
+}
 
 
-def flagged(seen: Evidence) -> int:
-    return sum(
-        seen.cancelled(id) and any(not order.cancelled_at for order in seen.orders[id])
-        for id in seen.story.placed
-    )
+# ---- what else is worth knowing: functions that give a figure, and what it is made of ----
+
+
+def orders(seen: Evidence) -> tuple[Any, ...]:
+    kinds = Counter(one.kind for one in seen.story.placed.values())
+    made_of = [f"{kind.replace('_', ' ')} {n}" for kind, n in sorted(kinds.items())]
+    return len(seen.story.placed), False, made_of
+
+
+def cancelled(seen: Evidence) -> tuple[Any, ...]:
+    return (sum(map(seen.cancelled, seen.story.placed)),)
+
+
+def flagged(seen: Evidence) -> tuple[Any, ...]:
+    alive = {id for id, made in seen.orders.items() if any(not order.cancelled_at for order in made)}
+    return (sum(seen.cancelled(id) for id in alive),)
+
+
+def in_doubt(seen: Evidence) -> tuple[Any, ...]:
+    return (sum(row.create_tries > 1 or row.recovery_looks > 1 for row in seen.rows.values()),)
+
+
+def deliveries(seen: Evidence) -> tuple[Any, ...]:
+    return (len(seen.stage.tiktok.webhooks.sent) + len(seen.stage.shopify.webhooks.sent),)
+
+
+def late_webhooks(seen: Evidence) -> tuple[Any, ...]:
+    return (sum(one["what"] == "webhook" for one in seen.stage.tiktok.violations),)
+
+
+def killed(seen: Evidence) -> tuple[Any, ...]:
+    kills = seen.story.kills
+    return sum(kills.values()), False, [f"{name} {times}" for name, times in sorted(kills.items())]
+
+
+def slowest_restart(seen: Evidence) -> tuple[Any, ...]:
+    return (round(seen.story.slowest_restart, 1),)
+
+
+def recovery(seen: Evidence) -> tuple[Any, ...]:
+    ledgers = (seen.stage.tiktok.ledger, seen.stage.shopify.ledger)
+    ends = max(datetime.fromisoformat(ledger[-1]["at"]) for ledger in ledgers)
+    disturbed = seen.story.last_disturbed or ends
+    return (round(max(0.0, (ends - disturbed).total_seconds()), 1),)
+
+
+def duration(seen: Evidence) -> tuple[Any, ...]:
+    return (round(seen.story.seconds),)
+
+
+CIRCUMSTANCES: dict[str, Callable[[Evidence], tuple[Any, ...]]] = {
+    "orders": orders,
+    "cancelled by TikTok": cancelled,
+    "cancelled after a parcel had left, flagged": flagged,
+    "creates whose answer was lost": in_doubt,
+    "webhook deliveries": deliveries,
+    "webhooks answered late or refused while something was down": late_webhooks,
+    "processes killed": killed,
+    "slowest restart, s": slowest_restart,
+    "last disturbance until the last effect, s": recovery,
+    "whole run, s": duration,
+}
 
 
 def case(seen: Evidence, tiktok_id: str) -> str:

@@ -81,6 +81,7 @@ class Run:
                     break
             time.sleep(TICK_SECONDS)
         story.seconds = time.monotonic() - story.began
+        connections.close_all()  # PostgreSQL was restarted under them
         return story
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:

@@ -90,7 +90,12 @@ class Handler(BaseHTTPRequestHandler):
         self._serve("GET", b"")
 
     def do_POST(self) -> None:
-        self._serve("POST", self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:  # the caller died while it spoke: nobody asked for anything
+            self.close_connection = True
+            return
+        self._serve("POST", body)
 
     def do_OPTIONS(self) -> None:
         self._send(Answer(204, headers=CROSS_ORIGIN))

@@ -222,7 +222,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         request = self._request()
-        if request.path.startswith("/_sandbox"):
+        if len(request.body) < int(self.headers.get("Content-Length") or 0):
+            self.close_connection = True  # the caller died while it spoke: nobody asked for anything
+        elif request.path.startswith("/_sandbox"):
             self._send(Answer(*control.handle(self.sandbox, request.method, request.path, request.body)))
         elif request.path.startswith("/open/authorize"):
             self._send(Answer(*consent_page.handle(self.sandbox, request.path, request.query)))
