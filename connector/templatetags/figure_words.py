@@ -72,3 +72,8 @@ def stopped(audit: Audit) -> str:
 @register.filter
 def at(dates: dict[date, datetime], day: date) -> datetime | None:
     return dates.get(day)
+
+
+@register.filter
+def of(counts: dict[str, int], outcome: str) -> int:
+    return counts[outcome]

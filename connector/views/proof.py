@@ -6,6 +6,7 @@ from typing import Any
 from django.http import Http404, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import reselect, reswap, retarget
 
 from connector import audits, figures, proof
 from connector.embedded import EmbeddedRequest, admin_url, embedded, render_page, zone
@@ -18,9 +19,11 @@ STRETCH = 14  # days in the overview
 @embedded
 def day(request: EmbeddedRequest) -> HttpResponse:
     """The proof of one day, and how the days before it add up."""
-    today = timezone.localdate()
-    wish = proof.Wish.from_query(request.GET, today)
-    here, shop = zone(request.shop), request.shop
+    return shown(request, proof.Wish.from_query(request.GET, timezone.localdate()))
+
+
+def shown(request: EmbeddedRequest, wish: proof.Wish) -> HttpResponse:
+    here, shop, today = zone(request.shop), request.shop, timezone.localdate()
     rows = proof.sums(shop, wish.day, here)
     context = {
         "wish": wish,
@@ -57,7 +60,12 @@ def compared(request: EmbeddedRequest, of: date) -> dict[str, Any]:
 @require_safe
 @embedded
 def comparison(request: EmbeddedRequest, of: str) -> HttpResponse:
-    return render_page(request, "connector/_comparison.html", compared(request, past(of)))
+    """How far it has come; at its end the whole page anew, because what was found counts there."""
+    context = compared(request, past(of))
+    if context["running"]:
+        return render_page(request, "connector/_comparison.html", context)
+    whole = shown(request, proof.Wish(past(of)))
+    return reselect(reswap(retarget(whole, "#page"), "outerHTML"), "#page")
 
 
 @require_POST
