@@ -1,0 +1,251 @@
+"""The list of orders: what each filter and search finds, paging both ways, deadlines, choices for many, the file."""
+
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from connector.models import Order, OrderLine, Parcel
+from connector.states import OrderState
+from shopify_app.models import Shop
+from tests.planting import PLACED, connect, plant
+from tests.shopify_script import make_shop
+from tests.visits import Visitor
+
+OTHER = "other-store.myshopify.com"
+
+
+@pytest.fixture
+def shop(db):
+    return make_shop(timezone="America/New_York", currency="USD")
+
+
+@pytest.fixture
+def connection(shop):
+    return connect(shop, "7495000000000000001", "Fig & Fleece")
+
+
+@pytest.fixture
+def visitor(shop):
+    return Visitor(shop.domain)
+
+
+@pytest.fixture
+def theirs(db):
+    return connect(make_shop(domain=OTHER), "7495000000000000002", "Harbor Goods")
+
+
+def ids(response) -> list[str]:
+    return re.findall(r'<span class="number">(\d{18})</span></a>', response.content.decode())
+
+
+def beside(response) -> dict[str, str]:
+    """The links to the pages beside this one: rel and query."""
+    found = re.findall(r'<a rel="(prev|next)" href="/orders\?([^"]+)"', response.content.decode())
+    return {rel: query.replace("&amp;", "&") for rel, query in found}
+
+
+def follow(visitor, query: str):
+    return visitor.fetch(f"/orders?{query}")
+
+
+def toast(response) -> str:
+    return json.loads(response["HX-Trigger"])["toast"]["words"]
+
+
+# ---- what it shows -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("show", ["shipped", "delivered", "completed"])
+def test_what_left_the_store_has_a_tab_for_each_stretch_of_its_way(connection, visitor, show):
+    facts = {"order_name": "#1"}
+    for i, state in enumerate(("shipped", "delivered", "completed")):
+        gid = f"gid://shopify/Order/{i}"
+        plant(connection, f"57700000000000000{i}", state, order_gid=gid, **facts)
+    found = ids(visitor.open("/orders", show=show))
+    assert [Order.objects.get(tiktok_id=tiktok_id).state for tiktok_id in found] == [show]
+
+
+def test_tabs_of_several_states_are_one_list_newest_first(connection, visitor):
+    for i in range(6):
+        state = (OrderState.OFFERED, OrderState.SKIPPED, OrderState.OUTSIDE)[i % 3]
+        plant(connection, f"57700000000000000{i}", state, placed_at=PLACED - timedelta(minutes=i))
+    assert ids(visitor.open("/orders", show="kept-out")) == [f"57700000000000000{i}" for i in range(6)]
+
+
+@pytest.mark.parametrize("find", ["TEE-BLK-M", "tee-blk-m", "1Z410E7W0392751591", "1z 410e7w 0392751591"])
+def test_an_order_is_found_by_sku_and_by_tracking_number(connection, visitor, find):
+    order = plant(connection, "577000000000000123", OrderState.FINALIZED)
+    plant(connection, "577000000000000999", OrderState.FINALIZED)
+    OrderLine.objects.create(order=order, tiktok_line_id="1", seller_sku="TEE-BLK-M")
+    Parcel.objects.create(shop=order.shop, order=order, fulfillment_gid="g", number="1Z410E7W0392751591")
+    assert ids(visitor.open("/orders", find=find)) == ["577000000000000123"]
+
+
+def test_what_is_searched_for_is_never_found_in_another_shop(connection, visitor, theirs):
+    order = plant(theirs, "577000000000000777", OrderState.FINALIZED, order_name="#1001")
+    OrderLine.objects.create(order=order, tiktok_line_id="1", seller_sku="TEE-BLK-M")
+    Parcel.objects.create(shop=order.shop, order=order, fulfillment_gid="g", number="1Z410E7W0392751591")
+    for find in ("577000000000000777", "#1001", "TEE-BLK-M", "1Z410E7W0392751591"):
+        assert ids(visitor.open("/orders", find=find)) == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"), [(-1, "Overdue"), (11, "Within 12 hours"), (23, "Within 24 hours"), (25, "")]
+)
+def test_the_deadline_of_an_order_to_ship_is_coloured_by_how_near_it_is(connection, visitor, hours, words):
+    at = timezone.now() + timedelta(hours=hours)
+    plant(connection, "577000000000000123", OrderState.FINALIZED, ship_by_at=at)
+    page = visitor.open("/orders").content.decode()
+    badges = re.findall(r"<s-badge[^>]*>(Overdue|Within[^<]*)<", page)
+    assert badges == ([words] if words else [])
+
+
+def test_an_order_that_is_shipped_or_cancelled_has_no_deadline_to_miss(connection, visitor):
+    late = {"ship_by_at": timezone.now() - timedelta(days=1)}
+    plant(connection, "577000000000000123", OrderState.SHIPPED, **late)
+    plant(connection, "577000000000000124", OrderState.CANCELLED, **late)
+    assert "Overdue" not in visitor.open("/orders").content.decode()
+
+
+# ---- paging --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("show", ["all", "kept-out"])
+def test_paging_back_meets_the_same_pages_as_paging_forth(connection, visitor, show):
+    for i in range(120):
+        placed = None if i >= 103 else PLACED - timedelta(minutes=i // 3)
+        state = OrderState.SKIPPED if i % 2 else OrderState.OUTSIDE
+        plant(connection, f"577000000000000{i:03}", state, placed_at=placed)
+    page = visitor.open("/orders", show=show)
+    down, up = [ids(page)], []
+    while "next" in beside(page):
+        page = follow(visitor, beside(page)["next"])
+        down.append(ids(page))
+    while "prev" in beside(page):
+        page = follow(visitor, beside(page)["prev"])
+        up.append(ids(page))
+    assert [len(found) for found in down] == [50, 50, 20]
+    assert up == [down[1], down[0]]
+
+
+def test_a_new_order_meanwhile_shifts_no_page(connection, visitor):
+    for i in range(60):
+        plant(
+            connection,
+            f"5770000000000000{i:02}",
+            OrderState.CANCELLED,
+            placed_at=PLACED - timedelta(minutes=i),
+        )
+    first = visitor.open("/orders")
+    plant(connection, "577000000000000999", OrderState.CANCELLED, placed_at=PLACED + timedelta(minutes=1))
+    second = follow(visitor, beside(first)["next"])
+    assert not set(ids(first)) & set(ids(second))
+    assert ids(follow(visitor, beside(second)["prev"])) == ids(first)
+
+
+@pytest.mark.parametrize("cursor", ["nonsense", "_", "2026-13-01_5", f"_{'9' * 50}"])
+def test_a_broken_cursor_upwards_shows_a_page_all_the_same(connection, visitor, cursor):
+    plant(connection, "577000000000000123")
+    assert visitor.open("/orders", before=cursor).status_code == 200
+
+
+# ---- choices for many ----------------------------------------------------------------------------
+
+
+def test_many_orders_are_looked_at_again(connection, visitor):
+    orders = [plant(connection, f"57700000000000000{i}") for i in range(3)]
+    response = visitor.post("/orders/chosen/look-again", order=[order.pk for order in orders[:2]])
+    assert toast(response) == "Looking at 2 orders now."
+    assert [Order.objects.get(pk=order.pk).due_at is not None for order in orders] == [True, True, False]
+
+
+def test_only_what_is_no_order_in_shopify_yet_is_kept_out(connection, visitor):
+    held, shipped = (
+        plant(connection, "577000000000000001"),
+        plant(connection, "577000000000000002", "shipped"),
+    )
+    response = visitor.post("/orders/chosen/skip", order=[held.pk, shipped.pk])
+    assert toast(response) == "1 order is kept out. 1 stays as it is."
+    assert list(Order.objects.order_by("pk").values_list("skip", flat=True)) == [True, False]
+
+
+def test_only_what_a_rule_or_choice_keeps_out_is_imported(connection, visitor):
+    older = plant(connection, "577000000000000001", OrderState.OFFERED, reason="older_than_connection")
+    label = plant(connection, "577000000000000002", OrderState.SKIPPED, reason="tiktok_ships")
+    response = visitor.post("/orders/chosen/import", order=[older.pk, label.pk])
+    assert toast(response) == "1 order will be imported. 1 stays as it is."
+    assert list(Order.objects.order_by("pk").values_list("chosen", flat=True)) == [True, False]
+
+
+def test_a_choice_for_many_never_touches_another_shop_s_orders(connection, visitor, theirs):
+    order = plant(theirs, "577000000000000777")
+    response = visitor.post("/orders/chosen/skip", order=[order.pk, "x", "1e9"])
+    assert toast(response) == "0 orders are kept out."
+    order.refresh_from_db()
+    assert not order.skip
+    assert visitor.post("/orders/chosen/delete", order=[order.pk]).status_code == 404
+    assert Client().post("/orders/chosen/skip", {"order": order.pk}).status_code == 401
+
+
+# ---- the file ------------------------------------------------------------------------------------
+
+
+def rows_of(response) -> list[dict[str, str]]:
+    text = b"".join(response.streaming_content).decode()
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_the_file_holds_the_whole_filter_in_the_shop_s_zone_and_nobody_else_s(connection, visitor, theirs):
+    plant(theirs, "577000000000000777", OrderState.FINALIZED)
+    plant(connection, "577000000000000999", OrderState.CANCELLED)
+    for i in range(60):
+        order = plant(connection, f"5770000000000000{i:02}", OrderState.FINALIZED, order_name=f"#{i}")
+    OrderLine.objects.create(order=order, tiktok_line_id="1", seller_sku="MUG")
+    OrderLine.objects.create(order=order, tiktok_line_id="2", seller_sku="MUG")
+    OrderLine.objects.create(order=order, tiktok_line_id="3", seller_sku="TEE", cancelled=True)
+    number = {"number": "1Z", "provider_name": "UPS", "state": "accepted"}
+    Parcel.objects.create(shop=order.shop, order=order, fulfillment_gid="g", **number)
+    response = visitor.fetch("/orders/export", show="ship")
+    rows = rows_of(response)
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert len(rows) == 60
+    assert rows[0]["tiktok_order_id"] == order.tiktok_id
+    assert (rows[0]["placed_at"], rows[0]["total"]) == ("2026-11-20 13:30:00-05:00", "1234.5000")
+    assert (rows[0]["goods"], rows[0]["tracking_numbers"], rows[0]["carriers"]) == ("2 x MUG", "1Z", "UPS")
+
+
+def test_the_file_of_a_search_holds_what_was_found(connection, visitor):
+    plant(connection, "577000000000000001", OrderState.FINALIZED, order_name="#1001")
+    plant(connection, "577000000000000002", OrderState.FINALIZED, order_name="#1002")
+    rows = rows_of(visitor.fetch("/orders/export", find="1002"))
+    assert [row["tiktok_order_id"] for row in rows] == ["577000000000000002"]
+
+
+def test_no_cell_of_the_file_is_a_formula(connection, visitor):
+    order = plant(connection, "577000000000000001")
+    OrderLine.objects.create(order=order, tiktok_line_id="1", seller_sku="x")
+    Order.objects.update(order_name="=HYPERLINK(1)", draft_name="@SUM(1)")
+    row = rows_of(visitor.fetch("/orders/export"))[0]
+    assert (row["shopify_order"], row["shopify_draft"]) == ("'=HYPERLINK(1)", "'@SUM(1)")
+
+
+def test_the_file_needs_a_token_of_its_own(connection):
+    assert Client().get("/orders/export", headers={"Authorization": "Bearer x"}).status_code == 401
+    assert Client().get("/orders/export").status_code == 302
+
+
+def test_the_link_to_the_file_keeps_the_filter(connection, visitor):
+    page = visitor.open("/orders", show="ship").content.decode()
+    assert 'href="/orders/export?show=ship" data-download="tiktok-shop-orders.csv"' in page
+
+
+def test_a_time_zone_of_nowhere_breaks_no_file(connection, visitor):
+    Shop.objects.update(timezone="Mars/Olympus")
+    plant(connection, "577000000000000001")
+    assert rows_of(visitor.fetch("/orders/export"))[0]["placed_at"] == "2026-11-20 18:30:00+00:00"
