@@ -1,0 +1,161 @@
+"""What happened to an order and what comes next, in words: a row in, words out."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from connector.deadlines import deadlines, ship_by, urgency
+from connector.models import DISCONNECTED, Order, OrderLog, Parcel
+from connector.progress import HAPPENED, NEXT, progress
+from connector.states import OrderState, ParcelState
+from connector.timeline import timeline
+
+NOW = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def order(state, *, paused=False, **facts):
+    planted = Order(state=state, **facts)
+    planted._state.fields_cache["connection"] = SimpleNamespace(paused=paused)
+    return planted
+
+
+def after(state, parcels=(), **facts):
+    found = progress(order(state, **facts), parcels, NOW)
+    return str(found.after), found.at
+
+
+def test_every_state_has_words_for_what_happened_and_those_without_a_question_of_their_own_for_what_comes():
+    assert set(HAPPENED) == set(OrderState)
+    assert set(NEXT) == set(OrderState) - {OrderState.RECEIVED, OrderState.ON_HOLD, OrderState.FINALIZED}
+
+
+@pytest.mark.parametrize(
+    ("facts", "words", "at"),
+    [
+        ({"release_at": NOW + HOUR}, "TikTok holds it while the buyer can still cancel", NOW + HOUR),
+        ({"paid_at": NOW - HOUR / 2}, "TikTok holds it while the buyer can still cancel", NOW + HOUR / 2),
+        ({"paid_at": NOW - 2 * HOUR, "due_at": NOW + HOUR}, "The hold should be over", NOW + HOUR),
+        ({"prepared_at": NOW}, "TikTok has released it", None),
+    ],
+)
+def test_a_held_order_says_until_when_and_that_only_tiktok_ends_it(facts, words, at):
+    assert after(OrderState.ON_HOLD, **facts)[0].startswith(words)
+    assert after(OrderState.ON_HOLD, **facts)[1] == at
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({}, "It becomes a draft order within seconds."),
+        ({"tiktok_status": "UNPAID"}, "The buyer has not paid yet."),
+        ({"create_sent_at": NOW}, "Shopify was asked for the draft and has not answered."),
+        ({"paused": True}, "Nothing while the connection is paused."),
+        ({"last_error": DISCONNECTED}, "Nothing: its TikTok shop is disconnected."),
+        ({"failing_since": NOW}, "The last try got no answer."),
+        ({"reason": "sku_unmapped"}, "Link the product to a variant."),
+    ],
+)
+def test_an_order_that_is_not_in_shopify_yet_says_what_it_waits_for(facts, words):
+    assert after(OrderState.RECEIVED, **facts)[0].startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("parcels", "words", "at"),
+    [
+        ([], "Fulfil it in Shopify with a tracking number", NOW + HOUR),
+        ([Parcel(state=ParcelState.ACCEPTED)], "Fulfil the rest in Shopify", NOW + HOUR),
+        ([Parcel(due_at=NOW)], "The tracking number goes to TikTok.", NOW),
+        ([Parcel(reason="number_invalid")], "A tracking number could not go to TikTok", None),
+    ],
+)
+def test_an_order_to_ship_says_by_when_or_what_its_tracking_needs(parcels, words, at):
+    found = after(OrderState.FINALIZED, parcels, ship_by_at=NOW + HOUR)
+    assert found[0].startswith(words) and found[1] == at
+
+
+def test_an_order_kept_out_says_why_as_what_happened():
+    found = progress(order(OrderState.SKIPPED, reason="tiktok_ships"), [], NOW)
+    assert "shipped by TikTok's own service" in str(found.happened)
+
+
+# ---- deadlines -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hours", "near"),
+    [(-1, "overdue"), (0, "overdue"), (1, "soon"), (12, "soon"), (13, "today"), (24, "today"), (25, "")],
+)
+def test_a_deadline_is_the_louder_the_nearer_it_is(hours, near):
+    assert urgency(NOW + hours * HOUR, NOW) == near
+
+
+def test_a_deadline_stands_only_while_it_can_be_missed():
+    facts = {"ship_by_at": NOW, "hand_over_by_at": NOW, "delivery_due_at": NOW}
+    stands = {
+        state: [one.stands for one in deadlines(order(state, **facts))]
+        for state in (OrderState.FINALIZED, OrderState.SHIPPED, OrderState.CANCELLED)
+    }
+    assert stands == {
+        OrderState.FINALIZED: [True, True, True],
+        OrderState.SHIPPED: [False, True, True],
+        OrderState.CANCELLED: [False, False, False],
+    }
+
+
+def test_where_tiktok_names_no_ship_by_time_its_cancelling_counts():
+    assert ship_by(order(OrderState.FINALIZED, ship_due_at=NOW)) == NOW
+    assert ship_by(order(OrderState.SHIPPED, ship_due_at=NOW)) is None
+    assert urgency(None, NOW) == ""
+
+
+# ---- the log in words ----------------------------------------------------------------------------
+
+
+def told(**facts):
+    entry = timeline([OrderLog(at=NOW, **facts)])[0]
+    return str(entry.title), str(entry.words), entry.facts
+
+
+@pytest.mark.parametrize(
+    ("facts", "title", "words"),
+    [
+        ({"what": "moved", "old": "received", "new": "on_hold"}, "Received → On hold", ""),
+        (
+            {"what": "moved", "old": "received", "new": "skipped", "reason": "tiktok_ships"},
+            "Received → Not ours",
+            "TikTok ships this order",
+        ),
+        (
+            {"what": "asked", "reason": "currency_not_enabled", "detail": {"currency": "EUR"}},
+            "The order's currency is not enabled",
+            "The order is in EUR.",
+        ),
+        ({"what": "wrote", "call": "orderCancel"}, "Shopify cancelled the order and put the stock back", ""),
+        ({"what": "wrote", "call": "somethingNew"}, "somethingNew", ""),
+        (
+            {"what": "chose", "call": "dismiss merchant_deleted", "by": "42"},
+            "Marked as seen",
+            "Deleted in Shopify, open in TikTok",
+        ),
+    ],
+)
+def test_every_row_of_the_log_is_told_in_words(facts, title, words):
+    assert told(**facts)[:2] == (title, words)
+
+
+def test_figures_and_ids_of_an_outside_write_are_told_with_it():
+    detail = {
+        "draft": "gid://shopify/DraftOrder/77",
+        "total": "24.00",
+        "changed": ["address", "tags"],
+        "why": "",
+    }
+    facts = told(what="wrote", call="draftOrderUpdate", detail=detail)[2]
+    assert facts == (("draft", "77"), ("total", "24.00"), ("changed", "address, tags"))
+
+
+def test_the_newest_row_of_the_log_comes_first():
+    rows = [OrderLog(at=NOW + i * HOUR, what="wrote", call=str(i)) for i in range(3)]
+    assert [str(entry.title) for entry in timeline(rows)] == ["2", "1", "0"]
