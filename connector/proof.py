@@ -21,6 +21,7 @@ from shopify_app.models import Shop
 PAGE_SIZE = 50
 FIRST_DAY = date(2020, 1, 1)  # TikTok Shop is not older
 GONE = ("cancelled", "deleted")
+ASKS = "asks"  # an order that waits for a person: told by its reason
 IN_PASSING = timedelta(minutes=10)  # a difference that is younger is work under way
 
 
@@ -42,7 +43,6 @@ DIFFERENCES: dict[str, Words] = {
     "not_in_shopify": Words(
         _("Released by TikTok, not in Shopify yet"), _("Look again to have it brought in now.")
     ),
-    "asks": Words(_("Waits for you"), _("See on the orders page what it asks.")),
 }
 # What a comparison with TikTok found.
 FOUND: dict[str, Words] = {
@@ -68,7 +68,7 @@ def difference(now: datetime) -> Case:
         When(
             settled & waiting & Q(reason="", tiktok_status="AWAITING_SHIPMENT"), then=Value("not_in_shopify")
         ),
-        When(Q(state=State.OFFERED) | (~Q(reason="") & ~kept_out), then=Value("asks")),
+        When(Q(state=State.OFFERED) | (~Q(reason="") & ~kept_out), then=Value(ASKS)),
         default=Value(""),
         output_field=CharField(),
     )

@@ -211,8 +211,11 @@ def test_another_shop_s_guide_does_not_exist(connection):
 # ---- what asks, and how it stands ------------------------------------------------------------------------------------
 
 
-def test_everything_is_fine_only_while_nothing_asks(connection, visitor):
-    assert "Everything is fine" in visitor.open("/").content.decode()
+def test_everything_is_fine_only_while_nothing_asks_and_nothing_is_wrong(connection, visitor):
+    assert "Everything is fine" in text(visitor.open("/"))
+    Connection.objects.update(setup=WELL | {"webhooks": {"missing": ["PACKAGE_UPDATE"]}})
+    assert "Everything is fine" not in text(visitor.open("/"))
+    Connection.objects.update(setup=WELL)
     plant(connection, "577000000000000001", OrderState.RECEIVED, reason="sku_unmapped")
     plant(connection, "577000000000000002", OrderState.RECEIVED, reason="sku_unmapped")
     plant(connection, "577000000000000003", OrderState.SKIPPED, reason="tiktok_ships")
@@ -260,9 +263,9 @@ def test_a_clock_that_stands_still_is_said(connection, visitor):
     ],
 )
 def test_an_order_that_runs_out_of_time_is_said_first(connection, visitor, hours, words):
-    first_order(connection, ship_by_at=timezone.now() + timedelta(hours=hours))
+    order = first_order(connection, ship_by_at=timezone.now() + timedelta(hours=hours))
     page = visitor.open("/")
-    assert words in text(page) and "/orders?find=577000000000000123" in page.content.decode()
+    assert words in text(page) and f'href="/orders/{order.pk}"' in page.content.decode()
 
 
 def test_an_order_with_time_left_is_not_at_risk(connection, shop):

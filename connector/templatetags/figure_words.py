@@ -8,7 +8,7 @@ from django.utils.translation import ngettext
 
 from connector import figures, guide, proof
 from connector.models import Audit, Order
-from connector.reasons import REASONS
+from connector.reasons import REASONS, Reason
 from connector.reasons import reason as reason_of
 
 register = template.Library()
@@ -45,9 +45,10 @@ def deadline_tone(deadlines: figures.Deadlines) -> str:
 
 
 @register.filter
-def differing(code: str) -> proof.Words:
-    """The words for a difference that our own rows show."""
-    return proof.DIFFERENCES[code]
+def differing(order: Order) -> proof.Words | Reason:
+    """The words for the difference that our own rows show; of what waits for a person, its own."""
+    code: str = order.difference  # type: ignore[attr-defined]  # annotated by proof.orders_of
+    return reason_of(order.reason) if code == proof.ASKS else proof.DIFFERENCES[code]
 
 
 @register.filter

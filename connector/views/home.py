@@ -13,7 +13,7 @@ from connector import figures, guide, listing, setup
 from connector.audits import bounds
 from connector.chart import chart
 from connector.embedded import EmbeddedRequest, embedded, render_page, zone
-from connector.health import health
+from connector.health import Health, health
 from connector.models import Connection, Order
 from connector.places import place
 from connector.states import OrderState
@@ -66,11 +66,20 @@ def standing_of(request: EmbeddedRequest, connections: list[Connection]) -> dict
         "asking": sum(one.n for one in waiting),
         "deadlines": deadlines,
         "now": timezone.now(),
-        "fine": all(card.well for card in cards) and not waiting and not deadlines.late,
+        "fine": not waiting and not deadlines.late and all(map(well, cards)),
     }
     seen = mark(render_to_string("connector/_standing_inner.html", shown))
     links = {"consents": consent_links(request)}  # new with every look, and therefore not in the mark
     return shown | links | {"seen": seen}
+
+
+def well(card: Health) -> bool:
+    """Works, and is set up without a fault."""
+    return card.well and (not card.connection.active or wrong_steps(card.connection) == 0)
+
+
+def wrong_steps(connection: Connection) -> int:
+    return sum(found.mark == guide.Mark.WRONG for found in guide.findings(connection))
 
 
 def record_of(request: EmbeddedRequest) -> dict[str, Any]:
