@@ -4,7 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 import shopify_app.errors
@@ -57,12 +57,21 @@ def purge(now: datetime) -> None:
     """Forget by rule, in small batches: events, ended orders with their log, consents nobody finished."""
     forget(InboxEvent.objects.filter(received_at__lt=now - settings.KEEP_EVENTS, due_at=None))
     forget(Consent.objects.filter(created_at__lt=now - timedelta(days=1)))
-    forget(Seller.objects.filter(shops__connections=None, granted_at__lt=now - timedelta(days=1)))
+    forget_sellers(now - timedelta(days=1))
     old = now - max(settings.KEEP_ORDERS, NEVER_PURGE_BEFORE)
     ended = Q(state__in=[*ENDED, OrderState.SKIPPED, OrderState.OUTSIDE, OrderState.DELIVERED])
     orders = Order.objects.filter(ended, changed_at__lt=old)
     OrderLog.objects.filter(order__in=list(orders.values_list("pk", flat=True)[:PURGE_BATCH])).delete()
     forget(orders)
+
+
+def forget_sellers(before: datetime) -> None:
+    """Sellers who agreed at TikTok, and whom no store connected."""
+    connected = Connection.objects.filter(tiktok_shop__seller=OuterRef("pk"))
+    strangers = Seller.objects.filter(~Exists(connected), granted_at__lt=before)[:PURGE_BATCH]
+    for seller in strangers:
+        seller.shops.all().delete()
+        seller.delete()
 
 
 def forget(rows) -> None:  # type: ignore[no-untyped-def]  # a queryset of any model
@@ -78,10 +87,3 @@ def tick() -> None:
         keep_grants_alive()
     if due_since("purge", PURGE_EVERY):
         purge(timezone.now())
-
-
-def ensure_pulls() -> None:
-    """A pull that fell asleep (a row parked by hand, an old database) is set due again."""
-    Connection.objects.filter(active=True, paused_reason="", due_at=None, leased_until=None).update(
-        due_at=timezone.now()
-    )

@@ -116,7 +116,8 @@ def admit(visitor: auth.Session, token: str) -> Shop:
     began = timezone.now()
     shop = Shop.install(visitor.shop, token, transport())
     if shop.installed_at and shop.installed_at >= began:
-        for connection in Connection.objects.filter(shop=shop, paused_reason="shopify_access_lost"):
+        lost = ("shopify_access_lost", "uninstalled")
+        for connection in Connection.objects.filter(shop=shop, paused_reason__in=lost):
             connection.resume()
     return shop
 

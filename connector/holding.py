@@ -112,8 +112,8 @@ def release(order: Order, source: Source, draft: Draft) -> None:
         return order.ask("cancel_requested", **facts)
     if source.masked:
         return order.ask("address_masked", **facts)
-    if problem := mapping.money_problem(source):
-        return order.ask("amounts_mismatch", problem.detail, **facts)
+    if wrong := rules.unbookable(source):
+        return order.ask(wrong.reason, wrong.detail, **facts)
     if (own := own_delay(order, source)) > timezone.now():
         return order.wait(own, **facts)
     if meddling := meddled(order, source, draft):

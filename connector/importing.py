@@ -15,8 +15,10 @@ from connector.observing import look, observed, priced, remember_lines, seen, su
 from connector.platforms import shopify_for
 from connector.rules import Fate
 from connector.states import OrderState as State
+from connector.transport import session
 from connector.waits import next_look, reserve_until
 from connector.work import Later, Overtaken
+from shopify_app.models import Shop
 from shopify_app.orders import Draft, DraftContent, Hit
 from tiktok.orders import Order as Source
 
@@ -52,9 +54,17 @@ def entry(order: Order, source: Source) -> rules.Verdict:
         return verdict
     if connection.other_connector and not connection.other_connector_accepted_at:
         return rules.Verdict(Fate.ASK, "other_connector", connection.other_connector)
-    if connection.shop.currencies and source.payment.currency not in connection.shop.currencies:
-        return rules.Verdict(Fate.ASK, "currency_not_enabled", {"currency": source.payment.currency})
+    currency = mapping.currency(source)
+    if not sells_in(connection.shop, currency):
+        return rules.Verdict(Fate.ASK, "currency_not_enabled", {"currency": currency})
     return verdict
+
+
+def sells_in(shop: Shop, currency: str) -> bool:
+    """Whether the store sells in this currency: as we know it, else as Shopify says now."""
+    if currency not in shop.currencies:
+        shop.read_installation(session())
+    return currency in shop.currencies
 
 
 def keep_out(order: Order, source: Source, verdict: rules.Verdict) -> None:

@@ -9,7 +9,7 @@ from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
-from connector import mapping, parcels
+from connector import mapping, parcels, wake
 from connector.models import Connection, InboxEvent, Order, OrderLog
 from connector.platforms import shopify_for
 from connector.states import IN_SHOPIFY, OrderState
@@ -34,16 +34,30 @@ def tiktok_order(event: InboxEvent) -> str:
     connection = connection_of(event)
     if connection is None or not event.subject:
         return "no active connection"
-    order, new = Order.objects.get_or_create(
-        connection=connection,
-        tiktok_id=event.subject,
-        defaults={"shop": event.owner, "due_at": timezone.now()},
-    )
-    if not new:
-        order.wake()
+    known = wake_known(event, connection)
+    if not connection.active:
+        return "no active connection"
+    if connection.pk not in known:
+        Order.objects.get_or_create(
+            connection=connection,
+            tiktok_id=event.subject,
+            defaults={"shop": event.owner, "due_at": timezone.now()},
+        )
     if not connection.last_webhook_at or event.received_at - connection.last_webhook_at > HEARD_EVERY:
         Connection.objects.filter(pk=connection.pk).update(last_webhook_at=event.received_at)
     return ""
+
+
+def wake_known(event: InboxEvent, connection: Connection) -> set[int]:
+    """Wake the order, also in a store that the TikTok shop fed before. Returns the connections that know it."""
+    known = Order.objects.filter(
+        tiktok_id=event.subject, connection__tiktok_shop_id=connection.tiktok_shop_id
+    )
+    for order in known:
+        order.wake()
+        if order.shop_id != connection.shop_id:
+            wake.shop(order.shop_id)
+    return {order.connection_id for order in known}
 
 
 def tiktok_packages(event: InboxEvent) -> str:
@@ -181,6 +195,9 @@ def uninstalled(event: InboxEvent) -> str:
 
 def scopes_changed(event: InboxEvent) -> str:
     event.owner.set_scopes(event.facts.get("scopes", []))
+    if not event.owner.missing_scopes():
+        for connection in Connection.objects.filter(shop=event.owner, paused_reason="shopify_access_lost"):
+            connection.resume()
     return ""
 
 

@@ -33,6 +33,14 @@ class IllegalMove(Exception):
     pass
 
 
+def rest_in_pause(row: "Order | Parcel") -> None:
+    """Hand a row back until its connection goes on; at once, if it went on meanwhile."""
+    row.release(None, last_error=PAUSED)
+    order = row.order if isinstance(row, Parcel) else row
+    if Connection.objects.filter(pk=order.connection_id, paused_reason="").exists():
+        row.wake(last_error="")
+
+
 def platform_reason(error: Exception) -> str:
     return "shopify_rejected" if isinstance(error, shopify_app.errors.ShopifyError) else "tiktok_rejected"
 
@@ -46,7 +54,7 @@ def pause_for(connection: "Connection", error: Exception) -> None:
 
 
 def pause_shop(shop_id: int, error: Exception) -> None:
-    for connection in Connection.objects.filter(shop_id=shop_id, active=True):
+    for connection in Connection.objects.filter(shop_id=shop_id):
         connection.pause("shopify_access_lost", error.public)  # type: ignore[attr-defined]
 
 
@@ -150,12 +158,14 @@ class Connection(Work):
         self.release(timezone.now() + PULL_AFTER_PARK, **({"last_error": reason} | facts))
 
     def rejected(self, error: Exception) -> None:
-        self.release(timezone.now() + PULL_AFTER_PARK, last_error=error.public)  # type: ignore[attr-defined]
+        """A page may have grown too old to go on from: both windows begin again at their cursors."""
+        again = {"tiktok_until": None, "tiktok_page": "", "shopify_until": None, "shopify_page": ""}
+        self.release(timezone.now() + PULL_AFTER_PARK, last_error=error.public, **again)  # type: ignore[attr-defined]
 
     def access_lost(self, error: Exception) -> None:
+        """What was lost may come back by itself, as a frozen store does: pulls.knock asks once a day."""
         pause_for(self, error)
-        daily = getattr(error, "retry_daily", False)
-        self.release(timezone.now() + DAILY if daily else None, last_error=PAUSED)
+        self.release(timezone.now() + DAILY, last_error=PAUSED)
 
 
 class ConnectionLog(models.Model):
@@ -390,7 +400,7 @@ class Order(Work):
 
     def access_lost(self, error: Exception) -> None:
         pause_for(self.connection, error)
-        self.release(None, last_error=PAUSED)
+        rest_in_pause(self)
 
 
 class OrderLine(models.Model):
@@ -500,7 +510,7 @@ class Parcel(Work):
 
     def access_lost(self, error: Exception) -> None:
         pause_for(self.order.connection, error)
-        self.release(None, last_error=PAUSED)
+        rest_in_pause(self)
 
 
 class OrderLog(models.Model):

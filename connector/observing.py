@@ -57,7 +57,7 @@ def priced(order: Order, source: Source) -> dict[str, Any]:
     """The figures that Shopify is given: kept until they are given anew, so that a difference shows."""
     return {
         "money": mapping.snapshot(source),
-        "currency": source.payment.currency,
+        "currency": mapping.currency(source),
         "expected_total": mapping.expected_total(source, order.connection.policy),
     }
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 import tiktok.errors
 from connector import carriers, rules
-from connector.models import PAUSED, CarrierLink, Connection, Order, OrderLine, Parcel
+from connector.models import CarrierLink, Connection, Order, OrderLine, Parcel, rest_in_pause
 from connector.platforms import tiktok_for
 from connector.states import ParcelState as State
 from connector.work import backoff
@@ -195,7 +195,7 @@ def being_sent(fulfillment_gid: str) -> bool:
 
 def advance_parcel(parcel: Parcel) -> None:
     if parcel.order.connection.paused:
-        return parcel.release(None, last_error=PAUSED)
+        return rest_in_pause(parcel)
     return STEPS[State(parcel.state)](parcel)
 
 

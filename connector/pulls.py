@@ -4,6 +4,7 @@ A connection is a row of work that is due when its next pull is. Each step reads
 the last page of its window is stored, and windows overlap, because data moves during a search (TikTok contract 4.1).
 """
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,11 +13,15 @@ from django.conf import settings
 from django.utils import timezone
 
 from connector import catalogue, mapping, rules, setup
-from connector.models import PAUSED, Connection, InboxEvent, Order, Parcel
+from connector.models import DAILY, PAUSED, Connection, InboxEvent, Order, Parcel
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import IN_SHOPIFY
+from connector.states import OrderState as State
 from shopify_app.orders import Fulfillment, OrderState
+from tiktok.errors import AccessLost, Rejected
 from tiktok.orders import Order as Source
+
+log = logging.getLogger(__name__)
 
 FIRST_LOOK_BACK = timedelta(days=30)  # older open orders are offered; orders older than this are not
 OTHER_CONNECTORS_BACK = timedelta(days=7)
@@ -26,21 +31,48 @@ OTHER_CONNECTORS = (
     "tiktok pos store",
 )  # PRODUCT SK30; exact tags of the field's others
 OTHER_CONNECTOR_PREFIX = "TikTokOrderID:"  # TikTok's own app (PRODUCT, b7)
+ACCESS_LOST = ("tiktok_access_lost", "shopify_access_lost")
 OPEN = ("UNPAID", *rules.BEFORE_SHIPPING, "PARTIALLY_SHIPPING")
 
 
 def pull(connection: Connection) -> None:
     """One page of one pull; due again at once until both windows are read."""
-    if not connection.active:
-        return connection.release(None)
     if connection.paused:
-        return connection.release(None, last_error=PAUSED)
+        return knock(connection)
+    if not connection.active:
+        return see_off(connection)
     if connection.prepared_at is None:
         prepare(connection)
     more = pull_tiktok(connection) or pull_shopify(connection) or catalogue.read(connection)
     if not more:
         setup.check(connection)
-    return connection.succeed(timezone.now() + (timedelta(0) if more else settings.PULL_EVERY))
+    return connection.succeed(next_pull(more))
+
+
+def next_pull(more: bool) -> datetime:
+    return timezone.now() + (timedelta(0) if more else settings.PULL_EVERY)
+
+
+def knock(connection: Connection) -> None:
+    """Ask once a day whether both shops let us in again; AccessLost leaves the pause as it is."""
+    tomorrow = (connection.paused_at or timezone.now()) + DAILY
+    if connection.paused_reason not in ACCESS_LOST:
+        return connection.release(None, last_error=PAUSED)
+    if tomorrow > timezone.now():
+        return connection.release(tomorrow, last_error=PAUSED)
+    setup.store(connection)
+    if connection.shop.missing_scopes() or not setup.access(connection)["ours"]:
+        return connection.release(timezone.now() + DAILY, last_error=PAUSED)
+    connection.resume()
+    return connection.succeed(timezone.now())
+
+
+def see_off(connection: Connection) -> None:
+    """A shop that was disconnected: what stands in Shopify still gets its tracking sent, then nothing is read."""
+    on_their_way = Order.objects.filter(
+        shop_id=connection.shop_id, state=State.FINALIZED, connection=connection
+    )
+    return connection.succeed(next_pull(pull_shopify(connection)) if on_their_way.exists() else None)
 
 
 # ---- once, at connect ----------------------------------------------------------------------------
@@ -48,7 +80,12 @@ def pull(connection: Connection) -> None:
 
 def prepare(connection: Connection) -> None:
     """Ask TikTok for its doorbells, Shopify for the definition of our reference; see who else makes these orders."""
-    register_webhooks(connection)
+    try:
+        register_webhooks(connection)
+    except AccessLost:
+        raise
+    except Rejected as error:  # the pulls find what nobody rings for; the setup check says what is missing
+        log.warning("TikTok refused to ring", extra={"connection": connection.pk, "error": error.public})
     shopify_for(connection.shop).ensure_metafield_definition()
     connection.keep(other_connector=other_connector(connection), prepared_at=timezone.now())
 

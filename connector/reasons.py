@@ -128,6 +128,13 @@ ROWS = (
         LOOK_AGAIN,
     ),
     Reason(
+        "lines_incomplete",
+        _("TikTok's lines cannot be told apart"),
+        _("A line came without its id or without its product, so we cannot know which variant was sold."),
+        _("Look again: TikTok's next answer may be whole. If it stays, ask TikTok's support."),
+        LOOK_AGAIN,
+    ),
+    Reason(
         "amounts_mismatch",
         _("TikTok's amounts do not add up"),
         _("The order's own figures contradict each other. Importing it would book a wrong amount."),

@@ -62,11 +62,24 @@ def entry(source: Source, policy: Policy, *, started_at: datetime, chosen: bool)
             return Verdict(Fate.SKIP, "kind_skipped", {"kinds": sorted(skipped)})
     if source.status != "ON_HOLD" and source.masked:
         return Verdict(Fate.SKIP, "address_masked")
-    if not any(not line.cancelled for line in source.line_items):
+    return unbookable(source) or Verdict(Fate.TAKE)
+
+
+def unbookable(source: Source) -> Verdict | None:
+    """What is wrong with the order's own lines and figures."""
+    if all(line.cancelled for line in source.line_items):
         return Verdict(Fate.ASK, "no_lines")
+    if not told_apart(source):
+        return Verdict(Fate.ASK, "lines_incomplete")
     if problem := mapping.money_problem(source):
         return Verdict(Fate.ASK, "amounts_mismatch", problem.detail)
-    return Verdict(Fate.TAKE)
+    return None
+
+
+def told_apart(source: Source) -> bool:
+    """Whether every unit has an id of its own, and says what was sold: without, a wrong thing would be sent."""
+    ids = {line.id for line in source.line_items if line.id}
+    return len(ids) == len(source.line_items) and all(line.sku_id for line in source.line_items)
 
 
 def shipped_by_tiktok(source: Source) -> bool:

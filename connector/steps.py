@@ -12,7 +12,7 @@ from connector.finalizing import completed_elsewhere
 from connector.following import follow
 from connector.holding import WITHOUT_A_DRAFT, on_hold, take_away
 from connector.importing import KEPT_AS, entry, received
-from connector.models import DELETE, DISCONNECTED, PAUSED, Order
+from connector.models import DELETE, DISCONNECTED, Order, rest_in_pause
 from connector.observing import look, observed
 from connector.rules import Fate
 from connector.states import OrderState as State
@@ -20,7 +20,7 @@ from connector.states import OrderState as State
 
 def advance_order(order: Order) -> None:
     if order.connection.paused:
-        return order.release(None, last_error=PAUSED)
+        return rest_in_pause(order)
     if not order.connection.active and order.state not in FOLLOWED:
         return disconnected(order)
     return STEPS[State(order.state)](order)
