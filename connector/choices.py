@@ -121,7 +121,7 @@ def correct_tracking(parcel: Parcel, number: str, provider_id: str, by: str, *, 
     wish = {"chosen_provider": provider_id, "anyway": anyway}
     with transaction.atomic():
         now = Parcel.objects.select_for_update().get(pk=parcel.pk)
-        if now.leased_until and now.leased_until > timezone.now():
+        if parcels.being_sent(now.fulfillment_gid):
             raise BeingSent
         note(now.order, "correct tracking", by, now)
         if carriers.clean(number) == now.number:

@@ -76,6 +76,12 @@ def asks(row: Order | Parcel) -> bool:
 
 
 @register.filter
+def attention(order: Order) -> bool:
+    """Whether a person is asked for something, for the order itself or for one of its parcels."""
+    return asks(order) or any(parcel.reason for parcel in order.parcels.all())
+
+
+@register.filter
 def number(gid: str) -> str:
     """The number at the end of a Shopify gid, as the admin's addresses have it."""
     return gid.rpartition("/")[2]
