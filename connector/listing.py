@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from connector import carriers
 from connector.models import Order, OrderLine, Parcel
+from connector.reasons import REASONS
 from connector.states import KEPT_OUT
 from connector.states import OrderState as State
 from shopify_app.models import Shop
@@ -53,9 +54,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the address asks for: one of SHOWS, or something to find; and the cursor of a page further down, or up."""
+    """What the address asks for: one of SHOWS, of what needs attention perhaps one reason only, or something to find.
+
+    And the cursor of a page further down, or up.
+    """
 
     show: str = "all"
+    reason: str = ""
     find: str = ""
     after: str = ""
     before: str = ""
@@ -64,7 +69,10 @@ class Wish:
     def from_query(cls, query: Any) -> "Wish":
         show, find = query.get("show", ""), query.get("find", "").strip()[:64]
         after, before = query.get("after", "")[:64], query.get("before", "")[:64]
-        return cls(show if show in SHOWS and not find else "all", find, after, "" if after else before)
+        show = show if show in SHOWS and not find else "all"
+        reason = query.get("reason", "") if show == "attention" else ""
+        known = reason if reason in REASONS else ""
+        return cls(show, known, find, after, "" if after else before)
 
     @property
     def query(self) -> str:
@@ -176,7 +184,7 @@ def wished(shop: Shop, wish: Wish) -> QuerySet[Order]:
     if wish.find:
         return named(shop, wish.find)
     if wish.show == "attention":
-        return asking(shop)
+        return asking(shop, wish.reason)
     states = STATES.get(wish.show)
     return orders.filter(state__in=states) if states else orders
 
@@ -195,10 +203,12 @@ def named(shop: Shop, text: str) -> QuerySet[Order]:
     return orders.filter(Exists(units))
 
 
-def asking(shop: Shop) -> QuerySet[Order]:
-    """Orders that wait for a person, for themselves or for one of their parcels."""
+def asking(shop: Shop, reason: str = "") -> QuerySet[Order]:
+    """Orders that wait for a person, for themselves or for one of their parcels; for any reason, or for this one."""
     own = Order.objects.filter(shop=shop).exclude(reason="").exclude(state__in=KEPT_OUT).values("pk")
     parcels = Parcel.objects.filter(shop=shop).exclude(reason="").values("order_id")
+    if reason:
+        own, parcels = own.filter(reason=reason), parcels.filter(reason=reason)
     return Order.objects.filter(shop=shop, pk__in=own.union(parcels))  # an OR would read the whole list
 
 

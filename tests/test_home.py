@@ -223,6 +223,12 @@ def test_everything_is_fine_only_while_nothing_asks_and_nothing_is_wrong(connect
     assert "Everything is fine" not in page and "2 things need your attention" in page
     assert 'href="/orders?show=attention&amp;reason=sku_unmapped"><b>A product is not linked</b>' in page
     assert "tiktok_ships" not in page
+    order = plant(connection, "577000000000000004", OrderState.RECEIVED, reason="no_lines")
+    listed = text(visitor.open("/orders", show="attention", reason="sku_unmapped"))
+    assert "Only: A product is not linked" in listed and "577000000000000001" in listed
+    assert order.tiktok_id not in listed
+    for broken in ("nonsense", ""):
+        assert order.tiktok_id in text(visitor.open("/orders", show="attention", reason=broken))
 
 
 def test_the_standing_part_stays_still_until_something_changed(connection, visitor):

@@ -64,6 +64,11 @@ def why_words(order: Order) -> str:
 
 
 @register.filter
+def reason_title(code: str) -> str:
+    return str(reason_of(code).title)
+
+
+@register.filter
 def stopped(audit: Audit) -> str:
     """Why a comparison did not come to its end: a reason of ours, or the platform's words."""
     known = REASONS.get(audit.words)
