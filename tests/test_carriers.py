@@ -462,7 +462,11 @@ def test_a_reseller_with_another_carriers_number_is_only_warned():
 @pytest.mark.parametrize(("carrier", "level"), [("UPS", "block"), ("USPS", "block"), ("LaserShip", "warn")])
 def test_a_shape_that_the_carrier_never_published_blocks_where_its_formats_are_certain(carrier, level):
     verdict = check(carrier, "HELLO12345")
-    assert (verdict.level, verdict.reason, verdict.detail) == (level, "number_unlike_carrier", "unknown_format")
+    assert (verdict.level, verdict.reason, verdict.detail) == (
+        level,
+        "number_unlike_carrier",
+        "unknown_format",
+    )
 
 
 def test_a_partner_prints_only_the_numbers_that_do_not_tell_their_carrier():
