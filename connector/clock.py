@@ -10,7 +10,7 @@ from django.utils import timezone
 import shopify_app.errors
 from connector import wake
 from connector.jobs import STEPS
-from connector.models import Connection, Consent, Heartbeat, InboxEvent, Order, OrderLog
+from connector.models import Audit, Connection, Consent, Heartbeat, InboxEvent, Order, OrderLog
 from connector.states import ENDED, OrderState
 from connector.transport import session
 from shopify_app.models import Shop
@@ -63,6 +63,7 @@ def purge(now: datetime) -> None:
     orders = Order.objects.filter(ended, changed_at__lt=old)
     OrderLog.objects.filter(order__in=list(orders.values_list("pk", flat=True)[:PURGE_BATCH])).delete()
     forget(orders)
+    forget(Audit.objects.filter(finished_at__lt=old))
 
 
 def forget_sellers(before: datetime) -> None:

@@ -87,7 +87,7 @@ def test_a_day_is_compared_with_tiktok_while_one_looks(admin, world, tmp_path):
     app.get_by_role("button", name="Check against TikTok now").click()
     expect(app.get_by_text("Asking TikTok …")).to_be_visible()
     drain_until(world.shop, lambda: Audit.objects.filter(finished_at__isnull=False).exists())
-    expect(app.get_by_role("link", name=missed)).to_be_visible()
+    expect(app.get_by_role("row", name=f"{missed} Missing here")).to_be_visible()
     expect(app.get_by_text("It has been taken in now.")).to_be_visible()
     assert_accessible(admin.frame)
     admin.page.set_viewport_size({"width": 1280, "height": 1800})

@@ -8,7 +8,7 @@ from django.db import connection as database
 from django.db.models import F
 from django.utils import timezone
 
-from connector import audits, figures, guide, proof
+from connector import audits, clock, figures, guide, proof, setup
 from connector.guide import Mark
 from connector.models import Audit, Connection, Order, Parcel
 from connector.states import OrderState
@@ -293,6 +293,14 @@ def test_a_comparison_that_tiktok_refuses_ends_with_its_words(world):
     assert "not finished" in text(Visitor(DEMO_SHOP).fetch(f"/proof/{today_of(world)}/comparison"))
 
 
+def test_old_comparisons_are_forgotten_with_the_orders_they_are_about(connection):
+    audits.ask(connection.shop, DAY, NEW_YORK, "42")
+    Audit.objects.update(finished_at=NOON - timedelta(days=600))
+    audits.ask(connection.shop, DAY, NEW_YORK, "42")
+    clock.purge(NOON)
+    assert Audit.objects.get().finished_at is None
+
+
 # ---- the setup, read from both shops ---------------------------------------------------------------------------------
 
 
@@ -313,8 +321,6 @@ def test_the_first_pull_reads_the_setup_of_both_shops(world):
 
 
 def test_what_was_taken_away_shows_at_the_next_check(world):
-    from connector import setup
-
     world.tiktok.take_scope("Logistics Basic")
     setup.ask(world.connection)
     world.settle()
