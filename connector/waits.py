@@ -32,9 +32,10 @@ def hold_ends(source: Source) -> datetime | None:
 def own_delay(order: Order, source: Source) -> datetime:
     """A shop may add a wait of its own where TikTok does not hold."""
     start = source.paid_time or source.create_time
-    if source.is_on_hold_order or start is None:
+    delay = order.connection.policy.delay_seconds
+    if source.is_on_hold_order or start is None or not delay:  # without one TikTok's clock may be ahead of ours
         return timezone.now()
-    return start + timedelta(seconds=order.connection.policy.delay_seconds)
+    return start + timedelta(seconds=delay)
 
 
 def ready_due(order: Order) -> datetime:

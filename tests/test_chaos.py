@@ -57,7 +57,7 @@ def test_the_page_has_the_shape_that_the_generator_gives_it():
 
     figures = [judge.Figure(name, 0, promised=True) for name in judge.PROMISES]
     figures += [judge.Figure(name, 1) for name in judge.CIRCUMSTANCES]
-    made = report.page(figures, orders=1, seed=1, day=date(2026, 1, 1))
+    made = report.page(figures, size=plan.QUICK, seed=1, day=date(2026, 1, 1))
     assert shape(PAGE.read_text()) == shape(made)
 
 
@@ -67,6 +67,6 @@ def shape(page: str) -> list[str]:
     for line in page.splitlines():
         if line.startswith("|"):
             lines.append(line.split("|")[1].strip())
-        elif not line.startswith("Written by"):
+        elif not line.startswith("Written on"):
             lines.append(line)
     return lines

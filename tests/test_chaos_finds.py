@@ -8,7 +8,7 @@ from world import World
 
 from connector import inbox, jobs, work
 from connector.models import InboxEvent
-from connector.states import ParcelState
+from connector.states import OrderState, ParcelState
 
 UPS = "1Z410E7W0392751591"
 
@@ -64,6 +64,13 @@ def test_a_turn_that_finds_no_database_ends_quietly_because_a_queue_would_keep_i
     assert "the database went away" in caplog.text
     world.settle()
     assert world.order(tiktok_id).draft_gid
+
+
+def test_an_order_paid_by_a_clock_that_is_ahead_of_ours_does_not_wait_for_it(world):
+    world.tiktok.clock.advance(240)
+    tiktok_id = world.tiktok.place_order(hold=False)
+    world.settle()
+    assert world.order(tiktok_id).state == OrderState.FINALIZED
 
 
 def answer(event: InboxEvent) -> None:

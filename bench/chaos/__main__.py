@@ -44,7 +44,7 @@ def run(size: Size, seed: int, *, write: bool, keep: Path | None) -> int:
         print(report.table(figures), flush=True)
         print(f"seed {seed}", flush=True)
         if write:
-            text = report.page(figures, orders=size.orders, seed=seed, day=timezone.now().date())
+            text = report.page(figures, size=size, seed=seed, day=timezone.now().date())
             report.PAGE.write_text(text)
         return int(any(figure.broken for figure in figures))
 

@@ -5,13 +5,15 @@ from datetime import date
 from pathlib import Path
 
 from bench.chaos.judge import Figure
+from bench.chaos.plan import Size
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 SHOWN = 12
 
 HEAD = """# Reliability
 
-Written by `make chaos orders={orders} seed={seed} write=1` on {day}; `make chaos` repeats it anywhere.
+Written on {day} by `python -m bench.chaos --orders {orders} --rate {rate:g} --kills {kills} --seed {seed} --write`.
+`make chaos` runs a small one on any machine with Python, `make chaos full` one of 10,000 orders.
 
 The product's own processes (web, three workers, clock) run on a PostgreSQL and a Valkey of their own against the two
 sandboxes over HTTP, which judge every request by the platforms' published contracts and keep a ledger of every effect.
@@ -41,12 +43,12 @@ def table(figures: Iterable[Figure]) -> str:
     return "\n".join(lines)
 
 
-def page(figures: Iterable[Figure], *, orders: int, seed: int, day: date) -> str:
+def page(figures: Iterable[Figure], *, size: Size, seed: int, day: date) -> str:
     listed = list(figures)
     promised = [(figure.name, str(figure.value)) for figure in listed if figure.promised]
     others = [(figure.name, value_of(figure)) for figure in listed if not figure.promised]
     return (
-        HEAD.format(orders=f"{orders}", seed=seed, day=day.isoformat())
+        HEAD.format(orders=size.orders, rate=size.rate, kills=size.kills, seed=seed, day=day.isoformat())
         + markdown("Promise", promised)
         + "\n"
         + markdown("Circumstance", others)
