@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, prefetch_related_objects
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -115,11 +115,12 @@ def taken(shop: Shop, wish: Wish, start: "Cursor | None", upwards: bool) -> list
 
 
 def sources(shop: Shop, wish: Wish) -> list[QuerySet[Order]]:
-    """A list for each state: an index reads each in its order, but not all of them together."""
-    states = STATES.get(wish.show)
-    if states is None:
-        return [wished(shop, wish)]
-    return [Order.objects.filter(shop=shop, state=state) for state in states]
+    """Lists that share no order: an index reads each in its order, but not all of them together."""
+    if wish.show in STATES:
+        return [Order.objects.filter(shop=shop, state=state) for state in STATES[wish.show]]
+    if wish.show == "attention":
+        return [asking_themselves(shop, wish.reason), asking_for_a_parcel(shop, wish.reason)]
+    return [wished(shop, wish)]
 
 
 def place(order: Order) -> tuple[bool, datetime, int]:
@@ -205,11 +206,27 @@ def named(shop: Shop, text: str) -> QuerySet[Order]:
 
 def asking(shop: Shop, reason: str = "") -> QuerySet[Order]:
     """Orders that wait for a person, for themselves or for one of their parcels; for any reason, or for this one."""
-    own = Order.objects.filter(shop=shop).exclude(reason="").exclude(state__in=KEPT_OUT).values("pk")
-    parcels = Parcel.objects.filter(shop=shop).exclude(reason="").values("order_id")
-    if reason:
-        own, parcels = own.filter(reason=reason), parcels.filter(reason=reason)
-    return Order.objects.filter(shop=shop, pk__in=own.union(parcels))  # an OR would read the whole list
+    itself = asking_themselves(shop, reason).values("pk")
+    either = itself.union(asking_parcels(shop, reason))  # an OR would read the whole list
+    return Order.objects.filter(shop=shop, pk__in=either)
+
+
+def asking_themselves(shop: Shop, reason: str) -> QuerySet[Order]:
+    wanted = Q(reason=reason) if reason else Q()
+    return Order.objects.filter(wanted, shop=shop).exclude(reason="").exclude(state__in=sorted(KEPT_OUT))
+
+
+def asking_for_a_parcel(shop: Shop, reason: str) -> QuerySet[Order]:
+    """Those that do not ask for themselves as well."""
+    quiet = ~Q(reason=reason) if reason else Q(reason="")
+    return Order.objects.filter(
+        quiet | Q(state__in=sorted(KEPT_OUT)), shop=shop, pk__in=asking_parcels(shop, reason)
+    )
+
+
+def asking_parcels(shop: Shop, reason: str) -> QuerySet[Parcel, Any]:
+    wanted = Q(reason=reason) if reason else Q()
+    return Parcel.objects.filter(wanted, shop=shop).exclude(reason="").values("order_id")
 
 
 def count_of(rows: QuerySet[Order]) -> int:

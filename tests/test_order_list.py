@@ -95,6 +95,19 @@ def test_what_is_searched_for_is_never_found_in_another_shop(connection, visitor
         assert ids(visitor.open("/orders", find=find)) == []
 
 
+def test_an_order_that_asks_for_itself_and_for_a_parcel_is_listed_once(connection, visitor):
+    both = plant(connection, "577000000000000001", OrderState.FINALIZED, reason="unexpected")
+    parcel = plant(connection, "577000000000000002", OrderState.FINALIZED)
+    plant(connection, "577000000000000003", OrderState.SKIPPED, reason="tiktok_ships")
+    for order in (both, parcel):
+        gid = f"gid://{order.pk}"
+        Parcel.objects.create(
+            shop=order.shop, order=order, fulfillment_gid=gid, number="1Z", reason="number_invalid"
+        )
+    assert ids(visitor.open("/orders", show="attention")) == ["577000000000000002", "577000000000000001"]
+    assert visitor.open("/orders").content.decode().count("Needs attention</s-badge>") == 2
+
+
 @pytest.mark.parametrize(
     ("hours", "words"), [(-1, "Overdue"), (11, "Within 12 hours"), (23, "Within 24 hours"), (25, "")]
 )

@@ -1,0 +1,76 @@
+"""At 200,000 orders every query of the list, its searches and an order's page is answered from an index."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection as database
+from django.utils import timezone
+
+from connector import listing
+from connector.models import Order, OrderLine, Parcel
+from connector.states import OrderState
+from tests.planting import connect, plant
+from tests.shopify_script import make_shop
+from tests.test_proof import Plans, multiply
+from tests.visits import Visitor
+
+TABLES = ("connector_order ", "connector_orderline ", "connector_parcel ", "connector_orderlog ")
+# Of every 1,000 orders: the oldest 20 were offered and never taken, 1 is held, 4 are to be shipped, the rest is done.
+STATES = """CASE WHEN i <= 4000 THEN 'offered' WHEN i %% 1000 = 1 THEN 'on_hold' WHEN i %% 250 = 2 THEN 'finalized'
+            WHEN i %% 50 = 3 THEN 'cancelled' WHEN i %% 20 = 4 THEN 'shipped' ELSE 'completed' END"""
+ORDERS = {
+    "tiktok_id": "'5770' || lpad(i::text, 14, '0')",
+    "state": STATES,
+    "reason": "CASE WHEN i <= 4000 THEN 'older_than_connection' WHEN i %% 5000 = 1 THEN 'total_mismatch' ELSE '' END",
+    "placed_at": "now() - (200000 - i) * interval '90 seconds'",
+    "draft_name": "'#D' || i",
+    "order_name": "'#' || i",
+}
+
+
+@pytest.fixture
+def shop(db):
+    return make_shop(timezone="America/New_York", currency="USD")
+
+
+@pytest.fixture
+def orders(shop):
+    """200,000 orders of one shop with a line each and a parcel for every fourth, and some of another shop."""
+    others = connect(make_shop(domain="other-store.myshopify.com"), "7495000000000000002", "Harbor Goods")
+    for one, n in ((connect(shop, "7495000000000000001", "Fig"), 200_000), (others, 1_000)):
+        model = plant(one, "model", OrderState.RECEIVED, placed_at=timezone.now() - timedelta(days=900))
+        gids = {name: f"'gid://{one.pk}/{name}/' || i" for name in ("draft_gid", "order_gid")}
+        multiply(model, n, ORDERS | gids)
+        parcel = Parcel.objects.create(
+            shop=one.shop, order=model, fulfillment_gid=f"{one.pk}", number="m", state="accepted"
+        )
+        theirs = {
+            "order_id": f"{model.pk} + i * 4",
+            "number": "'1Z' || i",
+            "fulfillment_gid": f"'{one.pk}/' || i",
+        }
+        multiply(
+            parcel, n // 4, theirs | {"reason": "CASE WHEN i %% 500 = 0 THEN 'number_invalid' ELSE '' END"}
+        )
+        line = OrderLine.objects.create(order=model, tiktok_line_id="m", seller_sku="m")
+        skus = "CASE WHEN i %% 100000 = 7 THEN 'RARE' ELSE 'TEE-' || i %% 5 END"
+        multiply(line, n, {"order_id": f"{model.pk} + i", "seller_sku": skus})
+
+
+def test_no_query_of_the_list_and_the_page_reads_a_whole_table(orders, shop):
+    visitor, plans = Visitor(shop.domain), Plans()
+    middle = Order.objects.filter(shop=shop).order_by("-placed_at")[90_000]
+    cursor = listing.Cursor.of(middle).text
+    wishes = [{"show": show} for show in listing.SHOWS]
+    wishes += [
+        {"show": show, way: cursor} for show in ("all", "kept-out", "hold") for way in ("after", "before")
+    ]
+    wishes += [
+        {"find": find}
+        for find in ("577000000000090000", "#90000", "#D90000", "1Z22500", "TEE-3", "RARE", "none")
+    ]
+    with database.execute_wrapper(plans):
+        for wish in wishes:
+            assert visitor.fetch("/orders/rows", **wish).status_code == 200
+        assert visitor.open(f"/orders/{middle.pk}").status_code == 200
+    assert [plan for plan in plans.seen if any(f"Seq Scan on {table}" in plan for table in TABLES)] == []
