@@ -4,21 +4,27 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
+from functools import cache
 
 import django_rq
 import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from rq import Queue
 
 log = logging.getLogger(__name__)
 
 FLAG = "connector:awake:{}"
 FLAG_SECONDS = 30  # a job lost with its queue must not keep its shop asleep for longer
+VALKEY_SECONDS = 0.2  # patience with Valkey: neither a web host, a worker nor the clock may hang on it
 BURST_SECONDS = 0.05  # webhooks come in bursts: one wake answers them all
 
 
 def shop(shop_id: int) -> None:
     """Queue a drain of the shop, unless one is queued and has not begun."""
     try:
-        queue = django_rq.get_queue("default")
+        queue = queue_at(settings.REDIS_URL)
         if queue.connection.set(FLAG.format(shop_id), 1, nx=True, ex=FLAG_SECONDS):
             queue.enqueue("connector.jobs.drain", shop_id, result_ttl=0, failure_ttl=3600)
     except redis.RedisError as error:
@@ -31,11 +37,23 @@ def shop(shop_id: int) -> None:
 def lower(shop_id: int) -> None:
     """A drain lowers the flag before it looks, so that whatever comes later queues the next one."""
     try:
-        django_rq.get_queue("default").connection.delete(FLAG.format(shop_id))
+        queue_at(settings.REDIS_URL).connection.delete(FLAG.format(shop_id))
     except redis.RedisError as error:
         log.warning(
             "flag not lowered; it lapses by itself", extra={"shop": shop_id, "error": type(error).__name__}
         )
+
+
+@cache
+def queue_at(url: str) -> Queue:
+    """The queue on connections of our own: those of the worker wait for jobs, these wait for nothing."""
+    valkey = redis.Redis.from_url(
+        url,
+        socket_timeout=VALKEY_SECONDS,
+        socket_connect_timeout=VALKEY_SECONDS,
+        retry=Retry(NoBackoff(), 1),  # one more for a connection that a restart has cut
+    )
+    return django_rq.get_queue("default", connection=valkey)
 
 
 class Bell:

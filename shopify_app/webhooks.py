@@ -85,7 +85,7 @@ def _facts(topic: str, data: dict[str, Any]) -> dict[str, Any]:
     reader = READERS.get(topic)
     try:
         return reader(data) if reader else {}
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         raise Malformed(f"{topic} without its fields", code="malformed") from None
 
 
@@ -93,15 +93,23 @@ def _gid(kind: str, number: Any) -> str:
     return f"gid://shopify/{kind}/{int(number)}"
 
 
+def _word(data: dict[str, Any], name: str) -> str:
+    """A text that a database takes: PostgreSQL knows no NUL."""
+    value = data.get(name) or ""
+    if not isinstance(value, str):
+        raise TypeError(name)
+    return value.replace("\x00", "")
+
+
 def _object(kind: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    return lambda data: {"id": _gid(kind, data["id"]), "updated_at": data.get("updated_at") or ""}
+    return lambda data: {"id": _gid(kind, data["id"]), "updated_at": _word(data, "updated_at")}
 
 
 def _fulfillment(data: dict[str, Any]) -> dict[str, Any]:
     return {
         **_object("Fulfillment")(data),
         "order_id": _gid("Order", data["order_id"]),
-        "status": data.get("status") or "",
+        "status": _word(data, "status"),
     }
 
 
@@ -109,7 +117,7 @@ def _draft(data: dict[str, Any]) -> dict[str, Any]:
     return {
         **_object("DraftOrder")(data),
         "order_id": _gid("Order", data["order_id"]) if data.get("order_id") else "",
-        "status": data.get("status") or "",
+        "status": _word(data, "status"),
         "tags": _tags(data),
     }
 
@@ -117,14 +125,14 @@ def _draft(data: dict[str, Any]) -> dict[str, Any]:
 def _order(data: dict[str, Any]) -> dict[str, Any]:
     return {
         **_object("Order")(data),
-        "cancelled_at": data.get("cancelled_at") or "",
-        "financial_status": data.get("financial_status") or "",
+        "cancelled_at": _word(data, "cancelled_at"),
+        "financial_status": _word(data, "financial_status"),
         "tags": _tags(data),
     }
 
 
 def _tags(data: dict[str, Any]) -> list[str]:
-    return [tag for tag in (part.strip() for part in (data.get("tags") or "").split(",")) if tag]
+    return [tag for tag in (part.strip() for part in _word(data, "tags").split(",")) if tag]
 
 
 def _orders_of_customer(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:

@@ -110,14 +110,16 @@ def read_event(raw: Raw, body: bytes) -> Event:
     if not isinstance(kind, int) or isinstance(kind, bool) or timestamp is None:
         raise Malformed("A signed webhook has no type or no timestamp")
     data = part(raw, "data")
-    order_id = text(data, "order_id")
+    order_id, shop_id = text(data, "order_id"), text(raw, "shop_id")
+    if shop_id and not WORD.fullmatch(shop_id):
+        raise Malformed("A signed webhook names a shop that cannot be one")
     if kind in ABOUT_AN_ORDER and not WORD.fullmatch(order_id):
         raise Malformed(f"A signed webhook of type {kind} names no order")
     return Event(
         key=find_key(raw, kind, data, body),
         type=kind,
         topic=TOPICS.get(kind, f"TYPE_{kind}"),
-        shop_id=text(raw, "shop_id"),
+        shop_id=shop_id,
         order_id=order_id,
         timestamp=timestamp,
         facts=find_facts(kind, data),
@@ -128,7 +130,7 @@ def find_key(raw: Raw, kind: int, data: Raw, body: bytes) -> str:
     if kind == ADDRESS_UPDATE:
         return address_updates(text(data, "order_id")) + text(data, "update_time")
     notification = text(raw, "tts_notification_id")
-    return notification or f"{kind}:{hashlib.sha256(body).hexdigest()}"
+    return notification if WORD.fullmatch(notification) else f"{kind}:{hashlib.sha256(body).hexdigest()}"
 
 
 def address_updates(order_id: str) -> str:

@@ -1,0 +1,28 @@
+"""Whose turn it is among the rows of a shop, and what counts as a failure of theirs."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from connector import steps, work
+from connector.models import Order
+
+
+def test_live_orders_go_before_the_backfill(world):
+    ids = [world.placed().pk for _ in range(3)]
+    Order.objects.filter(pk__in=ids).update(due_at=timezone.now() - timedelta(minutes=1), live=False)
+    Order.objects.filter(pk=ids[2]).update(due_at=timezone.now(), live=True)
+    assert [row.pk for row in Order.claim(world.shop.pk, 1)] == [ids[2]]
+    assert {row.pk for row in Order.claim(world.shop.pk, 5)} == set(ids[:2])
+
+
+def test_a_spent_budget_is_no_failure_of_the_row(world):
+    order = world.placed()
+    Order.objects.filter(pk=order.pk).update(due_at=timezone.now(), attempts=3)
+    world.tiktok.faults.add("get_order", "429")
+    [row] = Order.claim(world.shop.pk, 1)
+    work.run(row, steps.advance_order)
+    row.refresh_from_db()
+    assert (row.attempts, row.failing_since, row.leased_until) == (3, None, None)
+    assert row.due_at > timezone.now()
+    world.settle()

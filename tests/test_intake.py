@@ -1,0 +1,198 @@
+"""What rings at our two doors: the right gets a row and 200, the wrong its answer and no row."""
+
+import base64
+import hashlib
+import hmac
+import json
+import socket
+import time
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+from django.utils import timezone
+
+from connector import jobs, wake
+from connector.models import InboxEvent
+from shopify_app.models import Shop
+from tiktok import signing
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+DOMAIN = "intake.myshopify.com"
+
+
+@pytest.fixture(autouse=True)
+def shop():
+    return Shop.objects.create(domain=DOMAIN)
+
+
+def from_shopify(body: bytes, *, secret: str = "", left_out: str = "", **headers: str):
+    key = (secret or django_settings.SHOPIFY_API_SECRET).encode()
+    signature = base64.b64encode(hmac.digest(key, body, hashlib.sha256)).decode()
+    told = {
+        "X-Shopify-Topic": "orders/updated",
+        "X-Shopify-Hmac-Sha256": signature,
+        "X-Shopify-Shop-Domain": DOMAIN,
+        "X-Shopify-API-Version": "2026-10",
+        "X-Shopify-Webhook-Id": "w-1",
+    } | {name.replace("_", "-"): value for name, value in headers.items()}
+    told.pop(left_out, None)
+    return Client().post("/webhooks/shopify", body, content_type="application/json", headers=told)
+
+
+def from_tiktok(body: bytes, *, signature: str = ""):
+    app = django_settings.TIKTOK_APPS["US"]
+    right = signing.webhook_signature(app["app_key"], app["app_secret"], body)
+    return Client().post(
+        "/webhooks/tiktok",
+        body,
+        content_type="application/json",
+        headers={"Authorization": signature or right},
+    )
+
+
+def a_bell(**facts) -> bytes:
+    told = {"type": 1, "tts_notification_id": "n-1", "shop_id": "7", "timestamp": 1718305585}
+    return json.dumps(told | {"data": {"order_id": "5771", "order_status": "ON_HOLD"}} | facts).encode()
+
+
+ORDER = b'{"id": 1, "tags": "tts-1"}'
+
+
+def test_a_wrong_signature_is_401_and_leaves_no_row():
+    assert from_shopify(ORDER, secret="another").status_code == 401
+    assert from_tiktok(a_bell(), signature="0" * 64).status_code == 401
+    assert from_tiktok(a_bell(), signature="ß").status_code == 401
+    assert InboxEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Shopify-Topic",
+        "X-Shopify-Hmac-Sha256",
+        "X-Shopify-Shop-Domain",
+        "X-Shopify-API-Version",
+        "X-Shopify-Webhook-Id",
+    ],
+)
+def test_a_missing_header_is_400_and_leaves_no_row(name):
+    assert from_shopify(ORDER, left_out=name).status_code == 400
+    assert InboxEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no json",
+        b"[]",
+        b'"text"',
+        b"{}",
+        b'{"id": "seven"}',
+        b'{"id": null}',
+        b'{"id": 1e400}',
+        b'{"id": {}}',
+        b'{"id": 1, "updated_at": 5}',
+        b'{"id": 1, "tags": {"a": 1}}',
+        b"\xff\xfe",
+    ],
+)
+def test_what_shopify_signed_in_another_shape_is_answered_and_said_once_in_the_log(body, caplog):
+    assert from_shopify(body).status_code == 200
+    assert [r.message for r in caplog.records if r.name == "connector.webhooks"] == ["webhook not understood"]
+    assert InboxEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no json",
+        b"[]",
+        b"{}",
+        a_bell(type="one"),
+        a_bell(type=True),
+        a_bell(timestamp=None),
+        a_bell(data=None),
+        a_bell(data=[]),
+        a_bell(data={"order_id": "a name with spaces"}),
+        a_bell(shop_id="\x00"),
+    ],
+)
+def test_what_tiktok_signed_in_another_shape_is_answered_and_said_once_in_the_log(body, caplog):
+    assert from_tiktok(body).status_code == 200
+    assert [r.message for r in caplog.records if r.name == "connector.webhooks"] == ["webhook not understood"]
+    assert InboxEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize("name", ["\x00", "n" * 5000, "", "two words"])
+def test_a_notification_with_an_odd_name_is_known_by_its_bytes(name):
+    for _ in range(2):
+        assert from_tiktok(a_bell(tts_notification_id=name)).status_code == 200
+    assert InboxEvent.objects.get().subject == "5771"
+
+
+def test_a_text_that_no_database_takes_is_kept_without_what_it_does_not_take():
+    assert from_shopify(b'{"id": 1, "tags": "tts-1\\u0000, a"}').status_code == 200
+    assert InboxEvent.objects.get().facts["tags"] == ["tts-1", "a"]
+
+
+def test_an_unknown_topic_is_stored_without_its_body_and_closed_when_it_is_looked_at(shop):
+    assert from_shopify(b'{"id": 1, "email": "a@b.c"}', X_Shopify_Topic="carts/create").status_code == 200
+    jobs.drain(shop.pk)
+    event = InboxEvent.objects.get()
+    assert (event.outcome, event.due_at, event.facts) == ("no meaning to us", None, {})
+
+
+def test_an_event_of_an_unknown_shop_is_stored_as_done_and_rings_nobody():
+    assert from_shopify(ORDER, X_Shopify_Shop_Domain="stranger.myshopify.com").status_code == 200
+    assert from_tiktok(a_bell()).status_code == 200
+    assert set(InboxEvent.objects.values_list("outcome", "due_at", "shop")) == {("unknown shop", None, None)}
+
+
+def test_a_doubled_delivery_is_one_row():
+    for _ in range(3):
+        assert from_shopify(ORDER).status_code == 200
+        assert from_tiktok(a_bell()).status_code == 200
+    assert InboxEvent.objects.count() == 2
+
+
+def test_a_body_beyond_the_limit_is_refused_and_leaves_no_row(settings, caplog):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    assert from_shopify(b'{"id": 1, "tags": "' + b"x" * 2000 + b'"}').status_code == 400
+    assert InboxEvent.objects.count() == 0
+
+
+def test_only_posts_are_webhooks():
+    assert Client().get("/webhooks/shopify").status_code == 405
+    assert Client().put("/webhooks/tiktok").status_code == 405
+
+
+def test_nothing_of_a_person_is_kept_of_a_delivery():
+    body = json.dumps(
+        {
+            "id": 1,
+            "order_id": 2,
+            "status": "success",
+            "email": "ana@example.com",
+            "destination": {"first_name": "Ana", "address1": "10 Example Street", "phone": "+15125550100"},
+        }
+    ).encode()
+    assert from_shopify(body, X_Shopify_Topic="fulfillments/create").status_code == 200
+    kept = json.dumps(InboxEvent.objects.values().get(), default=str)
+    assert not any(word in kept for word in ("ana@", "Ana", "Example", "5125550100"))
+
+
+def test_a_valkey_that_never_answers_keeps_neither_a_webhook_nor_the_clock_waiting(settings):
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        settings.REDIS_URL = f"redis://127.0.0.1:{deaf.getsockname()[1]}/0"
+        began = time.monotonic()
+        assert from_shopify(ORDER).status_code == 200
+        answered = time.monotonic() - began
+        wake.shop(1)
+        wake.lower(1)
+        assert answered < 0.5
+        assert time.monotonic() - began < 3
+    assert InboxEvent.objects.get().due_at <= timezone.now()
