@@ -17,7 +17,7 @@ def complete(order: Order, source: Source) -> None:
     payment.defer(order)
     order.keep(complete_sent_at=timezone.now())
     done = shopify_for(order.shop, live=order.live).complete_draft(
-        order.draft_gid, lines=len(lines_of(order, source))
+        order.draft_gid, lines=len(lines_of(order, source)), private=mapping.address(source)
     )
     order.wrote(
         "draftOrderComplete", order=done.id, name=done.name, total=str(done.total), currency=done.currency

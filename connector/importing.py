@@ -90,13 +90,11 @@ def create(order: Order, source: Source, content: DraftContent) -> None:
     order.keep(**intent | priced(order, source))
     try:
         draft = shopify_for(order.shop, live=order.live).create_draft(content)
-    except shopify_app.errors.Unavailable as error:
-        if error.may_have_acted:
+    except shopify_app.errors.ShopifyError as error:
+        if not error.may_have_acted:
+            order.keep(create_sent_at=None, create_tries=order.create_tries - 1)
+        elif isinstance(error, shopify_app.errors.Unavailable):
             raise Later(first_look, last_error=error.public) from error
-        order.keep(create_sent_at=None, create_tries=order.create_tries - 1)
-        raise
-    except shopify_app.errors.Rejected:
-        order.keep(create_sent_at=None, create_tries=order.create_tries - 1)
         raise
     try:
         order.wrote("draftOrderCreate", draft=draft.id, total=str(draft.total), currency=draft.currency)

@@ -7,6 +7,7 @@ whose answer was lost raises Unavailable(may_have_acted=True), and the caller lo
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -212,11 +213,18 @@ class Client:
             raise
         return deleted is not None
 
-    def complete_draft(self, draft_id: str, lines: int = 0) -> CompletedOrder:
+    def complete_draft(
+        self, draft_id: str, lines: int = 0, private: PostalAddress | None = None
+    ) -> CompletedOrder:
         """Turn the draft into a paid order, with all its lines; repeating it gives the same order.
 
         `lines` is how many the draft has, where known: the line of a draft of one comes without attributes.
+        `private`, the draft's address, is taken out of any error's words.
         """
+        with _without(private):
+            return self._complete(draft_id, lines)
+
+    def _complete(self, draft_id: str, lines: int) -> CompletedOrder:
         one_line = lines == 1
         operation = DRAFT_COMPLETE_ONE_LINE if one_line else DRAFT_COMPLETE
         first = {"first": min(lines, LINES_AT_ONCE)} if lines > 1 else {}
@@ -438,14 +446,9 @@ class Client:
         self, operation: Operation, variables: Mapping[str, Any], private: PostalAddress | None = None
     ) -> dict[str, Any]:
         """The payload of a mutation without userErrors. `private` is taken out of any error's words."""
-        try:
+        with _without(private):
             payload: dict[str, Any] = next(iter(self._call(operation, variables).values()))
             _refuse_user_errors(payload)
-        except ShopifyError as error:
-            if private:
-                error.message = private.removed_from(error.message)
-                error.args = (error.message,)
-            raise
         return payload
 
     def _call(self, operation: Operation, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -481,6 +484,18 @@ class Client:
             ) from None
 
 
+@contextmanager
+def _without(private: PostalAddress | None) -> Iterator[None]:
+    """Errors raised in here say nothing of this address."""
+    try:
+        yield
+    except ShopifyError as error:
+        if private:
+            error.message = private.removed_from(error.message)
+            error.args = (error.message,)
+        raise
+
+
 def decipher(
     status: int, headers: Mapping[str, str], answer: Mapping[str, Any] | None, operation: Operation
 ) -> dict[str, Any]:
@@ -496,7 +511,11 @@ def decipher(
             may_have_acted=operation.writes,
         )
     if answer.get("errors"):
-        raise _graphql_error(answer, request_id, operation)
+        error = _graphql_error(answer, request_id, operation)
+        told = answer.get("data") or {}
+        if operation.writes and any(payload is not None for payload in told.values()):
+            error.may_have_acted = True  # refused was a part of the answer, not the write
+        raise error
     _refuse_search_warnings(answer, request_id)
     data: dict[str, Any] = answer["data"]
     return data

@@ -1,8 +1,17 @@
 """What can go wrong in speaking with Shopify. No message ever holds a URL, a token or a buyer's data."""
 
+import re
+
+PERSONAL = re.compile(
+    r"[\w.+-]+@[\w-]+\.[\w.-]+"  # e-mail addresses
+    r"|\(?\+\d{1,3}\)?[\d\s().-]{6,}\d"  # phone numbers with their country
+)
+
 
 class ShopifyError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose. `may_have_acted`: a write may have happened all the same."""
+
+    may_have_acted = False
 
     def __init__(self, message: str, *, code: str = "", request_id: str = "") -> None:
         super().__init__(message)
@@ -16,7 +25,8 @@ class ShopifyError(Exception):
     @property
     def public(self) -> str:
         """Code, Shopify's words and request id: safe to store and to show."""
-        text = f"{self.code}: {self.message}" if self.code else self.message
+        words = PERSONAL.sub("[removed]", self.message)
+        text = f"{self.code}: {words}" if self.code else words
         return f"{text} (request {self.request_id})" if self.request_id else text
 
 

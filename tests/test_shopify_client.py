@@ -577,3 +577,18 @@ def test_an_answer_is_read_without_a_connection():
     with pytest.raises(Unavailable) as unavailable:
         decipher(200, {}, None, DRAFT_CREATE)
     assert unavailable.value.may_have_acted
+
+
+@pytest.mark.parametrize(
+    ("told", "acted"), [({"draftOrderCreate": {"draftOrder": None}}, True), (None, False)]
+)
+def test_an_error_beside_a_writes_own_answer_leaves_open_whether_it_was_done(told, acted):
+    refused = [{"message": "Access denied for order", "extensions": {"code": "ACCESS_DENIED"}}]
+    with pytest.raises(AccessLost) as caught:
+        decipher(200, {}, {"data": told, "errors": refused}, DRAFT_CREATE)
+    assert caught.value.may_have_acted is acted
+
+
+def test_what_an_error_shows_holds_no_phone_and_no_mail_address():
+    error = Rejected("phone +1 512-555-0100 of ana@example.com is invalid", code="INVALID")
+    assert error.public == "INVALID: phone [removed] of [removed] is invalid"
