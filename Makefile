@@ -7,7 +7,7 @@ ifeq ($(BROWSER),0)
 CHOICE = -m "not browser"
 endif
 
-.PHONY: run up chaos quick full test checks lint format migrations clean
+.PHONY: run up bench chaos quick full test checks lint format migrations clean
 
 run: .venv/.installed  ## everything with both sandboxes and a demo shop
 	@exec $(PY) -m connector.launcher --end-with-parent run
@@ -29,7 +29,11 @@ chaos: .venv/.installed  ## orders under faults and kills, then an account of ev
 	@exec $(PY) -m bench.chaos $(if $(filter full,$(MAKECMDGOALS)),full,quick) \
 	  $(if $(orders),--orders $(orders)) $(if $(seed),--seed $(seed)) $(if $(write),--write)
 
-quick full: ;@:  # sizes of `make chaos`
+# make bench [quick|full] [write=1]
+bench: .venv/.installed  ## every figure of the budgets in one table; about 15 minutes, `quick` 2
+	@exec $(PY) -m bench $(filter quick full,$(MAKECMDGOALS)) $(if $(write),--write)
+
+quick full: ;@:  # sizes of `make chaos` and `make bench`
 
 lint: .venv/.installed
 	$(PY) -m ruff check .
