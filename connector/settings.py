@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+import sentry_sdk
 from cryptography.fernet import Fernet, MultiFernet
 from django.core.exceptions import ImproperlyConfigured
 
@@ -49,7 +50,6 @@ DATABASES = {
 REDIS_URL = env.str("REDIS_URL")
 TOKEN_CIPHER = token_cipher(env.list("TOKEN_ENCRYPTION_KEYS"))
 STATUS_TOKEN = env.str("STATUS_TOKEN", default="")  # opens /statusz and /metrics; empty keeps them closed
-ADMIN_ENABLED = env.bool("ADMIN_ENABLED", default=False)
 ALLOW_LOCAL_PLATFORMS = env.bool("ALLOW_LOCAL_PLATFORMS", default=False)
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="")  # shown on the help page
@@ -97,7 +97,6 @@ HOLD_EXPECTED = seconds("HOLD_EXPECTED_SECONDS", 3600)  # TikTok's hold after pa
 HOLD_LOOK_AGAIN = [
     timedelta(seconds=float(s)) for s in env.list("HOLD_LOOK_AGAIN_SECONDS", default=[60, 120, 300, 900])
 ]
-RESERVE_MARGIN = seconds("RESERVE_MARGIN_SECONDS", 2 * 3600)  # stock stays reserved a little past the hold
 READY_WAITS = [
     timedelta(seconds=float(s)) for s in env.list("READY_WAITS", default=[0.5, 1, 2, 4, 8, 15, 30])
 ]
@@ -159,3 +158,9 @@ RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 120, "DEFAULT_RESU
 
 LOGGING = build_logging(env.str("LOG_LEVEL", default="INFO"), env.str("LOG_FORMAT", default="json"))
 LOGGING_CONFIG = "logging.config.dictConfig"
+
+# Error reports hold no local variables, no bodies and no user: a buyer's data passes through all three.
+if SENTRY_DSN:
+    sentry_sdk.init(
+        SENTRY_DSN, send_default_pii=False, include_local_variables=False, max_request_body_size="never"
+    )

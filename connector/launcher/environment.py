@@ -74,7 +74,6 @@ def run_environment(
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "WORKER_PROCESSES": "1",
             "WEB_PROCESSES": "2",
-            "ADMIN_ENABLED": "0",
             "LOG_FORMAT": "json",
             "SENTRY_DSN": "",
             "SHOPIFY_API_SECRET_OLD": "",
