@@ -1,7 +1,6 @@
 """RQ's way in. A job is a turn of one shop, never a row: losing a job loses nothing."""
 
 import logging
-import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from time import monotonic
@@ -30,26 +29,7 @@ DUE = """EXISTS (SELECT FROM {table} WHERE shop_id = %(shop)s AND due_at <= %(no
                          AND (leased_until IS NULL OR leased_until < %(now)s))"""
 DUE_KINDS = "SELECT " + ", ".join(DUE.format(table=model._meta.db_table) for model in STEPS)
 
-TURNS_AT_ONCE = 4  # of different shops, in one worker: most of a turn is waiting for a platform
-pool = ThreadPoolExecutor(max_workers=2 * settings.DRAIN_THREADS, thread_name_prefix="row")
-turn_pool = ThreadPoolExecutor(max_workers=TURNS_AT_ONCE, thread_name_prefix="turn")
-seats = threading.BoundedSemaphore(TURNS_AT_ONCE)
-turns: dict[int, Future[None]] = {}  # shop -> done when it was woken again since its turn last looked
-turns_lock = threading.Lock()
-
-
-def begin(shop_id: int) -> None:
-    """What RQ runs: a turn of the shop, beside the turns of other shops. One that is under way looks again at once."""
-    wake.lower(shop_id)
-    with turns_lock:
-        rung = turns.get(shop_id)
-        if rung is not None:
-            if not rung.done():
-                rung.set_result(None)
-            return
-        turns[shop_id] = Future()
-    seats.acquire()  # while all are taken, the queue waits: so shops take turns
-    turn_pool.submit(drain, shop_id).add_done_callback(lambda _: seats.release())
+pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix="row")
 
 
 def drain(shop_id: int) -> None:
@@ -61,11 +41,6 @@ def drain(shop_id: int) -> None:
             "the database went away; the sweep will find the work",
             extra={"shop": shop_id, "error": type(error).__name__},
         )
-    except Exception:
-        log.exception("a turn broke; the sweep will find the work", extra={"shop": shop_id})
-    finally:
-        with turns_lock:
-            turns.pop(shop_id, None)
 
 
 def take_turn(shop_id: int) -> None:
@@ -75,44 +50,20 @@ def take_turn(shop_id: int) -> None:
     until = monotonic() + settings.DRAIN_TURN_SECONDS
     running: set[Future[None]] = set()
     while monotonic() < until:
-        rung = look_out(shop_id)
-        claimed = [pool.submit(advance, row) for row in claim(shop_id, share() - len(running))]
+        free = settings.DRAIN_THREADS - len(running)
+        claimed = [pool.submit(advance, row) for row in claim(shop_id, free)]
         running.update(claimed)
-        if not running and leave(shop_id, rung):
+        if not running:
             return
-        running = wait({*running, rung}, return_when=FIRST_COMPLETED).not_done - {rung}
+        running = wait(running, return_when=FIRST_COMPLETED).not_done
     wait(running)
-    with turns_lock:
-        turns.pop(shop_id, None)
     if due_kinds(shop_id):
         wake.shop(shop_id)
 
 
-def look_out(shop_id: int) -> Future[None]:
-    """Done when the shop is woken after this moment: new work need not wait for a row that waits for a platform."""
-    with turns_lock:
-        rung = turns[shop_id] = Future()
-        return rung
-
-
-def leave(shop_id: int, rung: Future[None]) -> bool:
-    """End the turn, unless the shop was woken since it last looked."""
-    with turns_lock:
-        if rung.done():
-            return False
-        turns.pop(shop_id, None)
-        return True
-
-
-def share() -> int:
-    """How many rows of one shop run at once, beside the other shops' turns."""
-    most: int = settings.DRAIN_THREADS
-    return min(most, 2 * most // max(1, len(turns)))
-
-
 def claim(shop_id: int, n: int) -> list[Work]:
     rows: list[Work] = []
-    for model in due_kinds(shop_id) if n > 0 else ():
+    for model in due_kinds(shop_id):
         if len(rows) < n:
             rows += model.claim(shop_id, n - len(rows))
     neighbours.introduce(shop_id, rows)

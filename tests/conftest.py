@@ -61,12 +61,10 @@ def _empty_valkey() -> Iterator[None]:
 def _close_row_threads(django_db_setup: None) -> Iterator[None]:
     """The drain's threads keep their database connections; the test database cannot be dropped under them."""
     yield
-    for pool, size in ((jobs.turn_pool, jobs.TURNS_AT_ONCE), (jobs.pool, 2 * settings.DRAIN_THREADS)):
-        together = threading.Barrier(size)
-        wait([pool.submit(close_connections, together) for _ in range(size)])
+    together = threading.Barrier(settings.DRAIN_THREADS)
 
+    def close() -> None:
+        together.wait()
+        connections.close_all()
 
-def close_connections(together: threading.Barrier) -> None:
-    """Each thread of a pool meets here once, as none can be told to run something."""
-    together.wait()
-    connections.close_all()
+    wait([jobs.pool.submit(close) for _ in range(settings.DRAIN_THREADS)])
