@@ -36,10 +36,27 @@ def test_a_token_signed_with_the_old_secret_still_counts(settings):
     assert verify_session_token(token).shop == DOMAIN
 
 
-def test_ten_seconds_of_clock_difference_are_forgiven(settings):
+def test_the_old_secret_counts_only_while_it_is_configured(settings):
+    token = make_token(settings, secret=settings.SHOPIFY_API_SECRET_OLD)
+    settings.SHOPIFY_API_SECRET_OLD = ""
+    with pytest.raises(InvalidToken):
+        verify_session_token(token)
+
+
+def test_without_any_secret_nothing_is_a_token(settings):
+    token = make_token(settings)
+    settings.SHOPIFY_API_SECRET = settings.SHOPIFY_API_SECRET_OLD = ""
+    with pytest.raises(InvalidToken):
+        verify_session_token(token)
+
+
+def test_ten_seconds_of_clock_difference_are_forgiven_and_no_more(settings):
     now = int(time.time())
     assert verify_session_token(make_token(settings, nbf=now + 8, iat=now + 8))
     assert verify_session_token(make_token(settings, exp=now - 8))
+    for claims in ({"nbf": now + 14}, {"exp": now - 12}):
+        with pytest.raises(InvalidToken):
+            verify_session_token(make_token(settings, **claims))
 
 
 @pytest.mark.parametrize(
@@ -53,10 +70,16 @@ def test_ten_seconds_of_clock_difference_are_forgiven(settings):
         {"iss": f"https://{DOMAIN}.evil.com/admin", "dest": f"https://{DOMAIN}.evil.com"},
         {"iss": f"https://x@{DOMAIN}/admin", "dest": f"https://x@{DOMAIN}"},
         {"iss": f"http://{DOMAIN}/admin", "dest": f"http://{DOMAIN}"},
+        {"iss": f"https://{DOMAIN}/admin", "dest": f"https://{DOMAIN}:444"},
+        {"dest": None},
+        {"sub": 42},
+        {"aud": ""},
         {"without": ["exp"]},
         {"without": ["nbf"]},
         {"without": ["aud"]},
         {"without": ["sub"]},
+        {"without": ["iss"]},
+        {"without": ["dest"]},
         {"secret": "somebody-elses-secret-0123456789-0123"},
     ],
     ids=",".join,  # the names of what differs: values with the time of day would differ between workers
