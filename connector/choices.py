@@ -40,10 +40,6 @@ PARCEL_NEWS = (
 TIKTOK_KEEPS = ("tiktok_ships", "address_masked")  # no choice brings these into Shopify
 
 
-class BeingSent(Exception):
-    """A worker has the parcel this moment: what it is about to send cannot be changed under its hands."""
-
-
 def look_again(order: Order, by: str) -> None:
     """Read both platforms again, now, and try what stopped once more."""
     with transaction.atomic():
@@ -116,14 +112,14 @@ def retry(parcel: Parcel, by: str) -> None:
 def correct_tracking(parcel: Parcel, number: str, provider_id: str, by: str, *, anyway: bool = False) -> None:
     """Give a parcel another number or carrier. One that TikTok has accepted spends the one correction with it.
 
-    Shopify keeps what it has; a later change there is newer and wins. Raises BeingSent.
+    Shopify keeps what it has; a later change there is newer and wins. Raises parcels.BeingSent.
     """
     wish = {"chosen_provider": provider_id, "anyway": anyway}
     with transaction.atomic():
         now = Parcel.objects.select_for_update().get(pk=parcel.pk)
         if parcels.being_sent(now.fulfillment_gid):
-            raise BeingSent
-        note(now.order, "correct tracking", by, now)
+            raise parcels.BeingSent
+        note(now.order, parcels.PUT_RIGHT, by, now)
         if carriers.clean(number) == now.number:
             now.wake(**wish, attempts=0, failing_since=None)
         else:

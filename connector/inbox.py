@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
@@ -104,14 +103,14 @@ def fulfillment(event: InboxEvent) -> str:
         return look_up_again(event)
     if parcels.being_sent(event.subject):
         raise Later(timezone.now() + FOR_A_MAKER)
+    asked_at = timezone.now()
     now = shopify_for(event.owner).get_fulfillment(event.subject)
     if now is None:
         return "gone"
     try:
-        parcels.take(order, now)
-    except IntegrityError:  # another doorbell of this fulfillment was answered at the same moment
-        raise Later(timezone.now()) from None
-    return ""
+        return "" if parcels.take(order, now, asked_at) else "an older reading"
+    except parcels.BeingSent:
+        raise Later(timezone.now() + FOR_A_MAKER) from None
 
 
 def look_up_again(event: InboxEvent) -> str:

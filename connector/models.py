@@ -305,6 +305,7 @@ class Order(Work):
     addressed_as_of = models.DateTimeField(null=True)  # TikTok's update time of the address that Shopify has
     order_touched = models.BooleanField(default=False)  # the Shopify order changed: look at it
     fulfillments_read_at = models.DateTimeField(null=True)  # looked for once, as its id may have come late
+    readings = models.JSONField(default=dict, blank=True)  # a fulfillment's newest: gid: [updated, asked]
     shopify_state = models.TextField(default="", blank=True)  # cancelled, deleted, refunded by the merchant
     changed_lines = models.JSONField(default=list, blank=True)  # what TikTok changed after we finalized
     shipped_elsewhere = models.JSONField(default=list, blank=True)  # numbers at TikTok that we did not send

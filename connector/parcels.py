@@ -3,8 +3,10 @@
 A number is kept until TikTok has accepted it; what is refused says why and waits for a person, and is never dropped.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -29,6 +31,7 @@ COMBINED_ORDERS = 20  # TikTok contract 5.1: at most so many orders share a numb
 PROVIDERS_FOR = 3600.0  # seconds; TikTok contract 5.3: cache for hours, refresh when TikTok refuses one
 PROVIDERS_FRESH = 60.0  # seconds: so young a list is not what TikTok's refusal is about
 NO_LONGER = ("CANCELLED", "ERROR", "FAILURE")
+PUT_RIGHT = "correct tracking"  # a person's choice, as the log has it
 
 TAKE_UNITS = """
 UPDATE connector_orderline SET parcel_id = %s WHERE id IN (
@@ -38,16 +41,50 @@ UPDATE connector_orderline SET parcel_id = %s WHERE id IN (
 """
 
 
+# Of two readings of one fulfillment the later one counts: by Shopify's time of the change, which are whole seconds,
+# then by when we asked. The row's lock lets one worker at a time change the order's parcels.
+NEWEST_READING = """
+UPDATE connector_order SET readings = readings || jsonb_build_object(%(gid)s::text, %(reading)s::jsonb)
+WHERE id = %(order)s AND coalesce(readings -> %(gid)s::text, '[0, 0]') <= %(reading)s::jsonb
+"""
+
+
 class TooFewUnits(Exception):
     """More units than TikTok's order has left to ship."""
+
+
+class BeingSent(Exception):
+    """A worker has the parcel this moment: what it is about to send cannot be changed under its hands."""
 
 
 # ---- from a fulfillment to parcels ---------------------------------------------------------------
 
 
-def take(order: Order, fulfillment: Fulfillment) -> None:
-    """Make the order's parcels agree with a fulfillment as Shopify has it now."""
-    known = list(Parcel.objects.filter(order=order, fulfillment_gid=fulfillment.id).order_by("id"))
+@transaction.atomic
+def take(order: Order, fulfillment: Fulfillment, asked_at: datetime) -> bool:
+    """Make the order's parcels agree with a fulfillment as Shopify had it when asked. False: we know a later reading.
+
+    Raises BeingSent.
+    """
+    if not newest(order, fulfillment, asked_at):
+        return False
+    same = Parcel.objects.filter(order=order, fulfillment_gid=fulfillment.id)
+    known = list(same.select_for_update().order_by("id"))
+    if being_sent(fulfillment.id):
+        raise BeingSent
+    agree(order, fulfillment, known)
+    return True
+
+
+def newest(order: Order, fulfillment: Fulfillment, asked_at: datetime) -> bool:
+    """Remember the reading, unless a later one of its fulfillment was remembered before."""
+    reading = json.dumps([fulfillment.updated_at.timestamp(), asked_at.timestamp()])
+    with database.cursor() as cursor:
+        cursor.execute(NEWEST_READING, {"order": order.pk, "gid": fulfillment.id, "reading": reading})
+        return bool(cursor.rowcount)
+
+
+def agree(order: Order, fulfillment: Fulfillment, known: Sequence[Parcel]) -> None:
     if fulfillment.status in NO_LONGER:
         return withdraw(known)
     named = numbers_of(fulfillment)
@@ -59,7 +96,9 @@ def take(order: Order, fulfillment: Fulfillment) -> None:
     ]
     for at, (number, company) in enumerate(named.items()):
         parcel = next((other for other in known if other.number == number), None)
-        if parcel is not None:
+        if parcel is not None and parcel.state == State.REPLACED and gone and not put_right(parcel):
+            come_back(parcel, company, replaces=gone.pop(0))
+        elif parcel is not None:
             renew(parcel, company)
         elif at == 0 or gone:
             make(order, fulfillment, number, company, replaces=gone.pop(0) if gone else None)
@@ -103,6 +142,24 @@ def renew(parcel: Parcel, company: str) -> None:
         parcel.wake(state=State.WAITING)
 
 
+def put_right(parcel: Parcel) -> bool:
+    """A person gave the parcel another number in the app: Shopify's own, told again, does not undo that."""
+    return parcel.log.filter(what="chose", call=PUT_RIGHT).exists()
+
+
+def come_back(parcel: Parcel, company: str, replaces: Parcel) -> None:
+    """Shopify has a former number again: it takes the place of the one that had taken its own."""
+    Parcel.objects.filter(pk=parcel.pk).update(
+        state=State.WAITING,
+        company=company,
+        replaces=standing_package(replaces) or replaces,
+        sent_at=None,
+        due_at=timezone.now(),
+    )
+    parcel.note("moved", old=State.REPLACED, new=State.WAITING)
+    give_way(replaces, parcel)
+
+
 def make(order: Order, fulfillment: Fulfillment, number: str, company: str, replaces: Parcel | None) -> None:
     """A parcel with its units, taken in one transaction; or with the reason why it has none."""
     fields = {
@@ -142,13 +199,17 @@ def replace(old: Parcel, **fields: Any) -> Parcel:
     A number that TikTok never heard of goes at once; one that it accepted stands until it is corrected.
     """
     new = Parcel.objects.create(**fields, due_at=timezone.now(), replaces=standing_package(old) or old)
+    give_way(old, new)
+    return new
+
+
+def give_way(old: Parcel, new: Parcel) -> None:
     OrderLine.objects.filter(parcel=old).update(parcel=new)
     if old.state == State.WAITING:
         Parcel.objects.filter(pk=old.pk).update(
             state=State.REPLACED, due_at=None, leased_until=None, reason="", detail={}
         )
         old.note("moved", old=State.WAITING, new=State.REPLACED)
-    return new
 
 
 def foreign_lines(order: Order, fulfillment: Fulfillment) -> list[str]:
@@ -403,6 +464,7 @@ def correct(parcel: Parcel, standing: Parcel, source: Source, carrier: dict[str,
 def corrected(parcel: Parcel, standing: Parcel) -> None:
     """TikTok has this number in the place of the standing one, and no correction is left."""
     with transaction.atomic():
+        parcel.order.wake()  # the order's row before its parcels', as in `take`: neither waits for the other's
         Parcel.objects.filter(pk=standing.pk).update(state=State.REPLACED, reason="", detail={})
         standing.note("moved", old=State.ACCEPTED, new=State.REPLACED)
         accepted(parcel, package_id=standing.package_id, corrections=1)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from connector import catalogue, mapping, rules, setup
 from connector.models import DAILY, PAUSED, Connection, InboxEvent, Order, Parcel
 from connector.platforms import shopify_for, tiktok_for
-from connector.states import IN_SHOPIFY
+from connector.states import IN_SHOPIFY, ParcelState
 from connector.states import OrderState as State
 from shopify_app.orders import Fulfillment, OrderState
 from tiktok.errors import AccessLost, Rejected
@@ -219,8 +219,8 @@ def store_shopify_order(connection: Connection, state: OrderState) -> None:
 
 
 def shown(fulfillment: Fulfillment) -> bool:
-    """Whether our parcels already say what this fulfillment says."""
-    parcels = Parcel.objects.filter(fulfillment_gid=fulfillment.id)
+    """Whether our parcels already say what this fulfillment says; one that was replaced says nothing any more."""
+    parcels = Parcel.objects.filter(fulfillment_gid=fulfillment.id).exclude(state=ParcelState.REPLACED)
     numbers = {tracking.number for tracking in fulfillment.tracking if tracking.number}
     return (
         bool(numbers)

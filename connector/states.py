@@ -42,7 +42,7 @@ MOVES: dict[str, frozenset[str]] = {
     Parcel.WAITING: frozenset({Parcel.ACCEPTED, Parcel.REPLACED, Parcel.KEPT, Parcel.WITHDRAWN}),
     Parcel.ACCEPTED: frozenset({Parcel.REPLACED}),
     Parcel.KEPT: frozenset({Parcel.WAITING, Parcel.WITHDRAWN}),
-    Parcel.REPLACED: frozenset(),
+    Parcel.REPLACED: frozenset({Parcel.WAITING}),
     Parcel.WITHDRAWN: frozenset({Parcel.WAITING}),
 }
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 from world import World
 
-from connector import choices
+from connector import choices, parcels
 from connector.models import Order, Parcel
 from connector.states import OrderState
 from connector.states import ParcelState as State
@@ -126,7 +126,7 @@ def test_what_is_being_sent_this_moment_is_not_changed_under_the_worker(world):
     ship(world, order, "UPS", MISTYPED)
     parcel = world.parcel(order)
     Parcel.objects.filter(pk=parcel.pk).update(leased_until=timezone.now() + timedelta(seconds=30))
-    with pytest.raises(choices.BeingSent):
+    with pytest.raises(parcels.BeingSent):
         choices.correct_tracking(parcel, UPS, "", "42")
     assert states(order) == {MISTYPED: State.WAITING}
     Parcel.objects.update(leased_until=None)

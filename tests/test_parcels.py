@@ -1,15 +1,24 @@
 """The way back: every fulfillment in Shopify, whoever made it, becomes tracking that TikTok accepts."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
+from django.db import connection as database
+from django.utils import timezone
 from world import World
 
-from connector import choices
+from connector import choices, parcels
 from connector.models import InboxEvent, Order, OrderLine, Parcel
+from connector.platforms import shopify_for, tiktok_for
 from connector.states import OrderState
 from connector.states import ParcelState as State
+from shopify_app.orders import TrackingInfo
 
 UPS, UPS_TOO, UPS_MORE = "1Z410E7W0392751591", "1Z5R89390357567127", "1Z879E930346834440"
 USPS = "9400111899223100001984"
+MISTYPED, MISTYPED_TOO = "1Z410E7W0392751592", "1Z410E7W0392751593"
 
 
 def ship(
@@ -106,6 +115,82 @@ def test_a_number_added_later_to_a_fulfillment_without_one_makes_the_parcel(worl
     world.settle()
     assert Parcel.objects.get(order=order, number=UPS).state == State.ACCEPTED
     assert world.order(order.tiktok_id).state == OrderState.SHIPPED
+
+
+def test_an_older_reading_of_a_fulfillment_changes_nothing_when_it_comes_last(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "UPS", MISTYPED)
+    asked_at, older = timezone.now(), shopify_for(world.shop).get_fulfillment(fulfillment.id)
+    world.store.update_tracking(fulfillment.id, numbers=[UPS])
+    world.settle()
+    assert not parcels.take(world.order(order.tiktok_id), older, asked_at)
+    states = dict(Parcel.objects.filter(order=order).values_list("number", "state"))
+    assert states == {MISTYPED: State.REPLACED, UPS: State.ACCEPTED}
+    assert world.tiktok_effects("correction") == []
+
+
+def test_of_two_readings_within_one_second_the_one_asked_for_later_counts(world):
+    order = world.finalized()
+    reading = world.store.fulfill(order.order_gid, company="UPS", numbers=[MISTYPED])
+    older = shopify_for(world.shop).get_fulfillment(reading.id)
+    newer = replace(older, tracking=(TrackingInfo("UPS", UPS, ""),))
+    first, then = timezone.now(), timezone.now() + timedelta(milliseconds=30)
+    assert parcels.take(order, newer, then)
+    assert not parcels.take(order, older, first)
+    assert [parcel.number for parcel in order.parcels.all()] == [UPS]
+    world.settle()
+
+
+def test_two_workers_with_two_readings_keep_the_later_one_and_lose_no_unit(world):
+    order = world.finalized(lines=[("TEE-BLK-M", 2)])
+    fulfillment = world.store.fulfill(order.order_gid, company="UPS", numbers=[MISTYPED])
+    now, older = timezone.now(), shopify_for(world.shop).get_fulfillment(fulfillment.id)
+    later = [
+        replace(older, tracking=(TrackingInfo("UPS", number, ""),)) for number in (UPS_TOO, UPS_MORE, UPS)
+    ]
+    readings = [(one, now + timedelta(milliseconds=n)) for n, one in enumerate([older, *later])]
+
+    def take(reading):
+        try:
+            return parcels.take(order, *reading)
+        finally:
+            database.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(take, reversed(readings)))
+    world.store.update_tracking(fulfillment.id, numbers=[UPS])
+    standing = order.parcels.get(state=State.WAITING)
+    assert (standing.number, standing.units.count()) == (UPS, 2)
+    world.settle()
+    assert shipped(world) == [(UPS, "UPS", 2)]
+
+
+def test_a_number_that_goes_back_to_its_former_one_is_a_change_like_any_other(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "UPS", MISTYPED)
+    for number in (MISTYPED_TOO, MISTYPED):
+        world.store.update_tracking(fulfillment.id, numbers=[number])
+        world.settle()
+    states = dict(Parcel.objects.filter(order=order).values_list("number", "state"))
+    assert states == {MISTYPED_TOO: State.REPLACED, MISTYPED: State.WAITING}
+    former = Parcel.objects.get(number=MISTYPED)
+    assert (former.reason, former.units.count()) == ("number_invalid", 1)
+    world.store.update_tracking(fulfillment.id, numbers=[UPS])
+    world.settle()
+    assert shipped(world) == [(UPS, "UPS", 1)]
+
+
+def test_the_pull_sees_a_number_that_went_back_without_a_word(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "UPS", UPS)
+    world.store.update_tracking(fulfillment.id, numbers=[UPS_TOO])
+    world.settle()
+    world.shopify.webhooks.drop(5)
+    world.store.update_tracking(fulfillment.id, numbers=[UPS])
+    world.after(400)
+    former = Parcel.objects.get(number=UPS)
+    assert (former.state, former.reason) == (State.WAITING, "edit_limit")
+    assert former.detail == {"number": UPS, "standing": UPS_TOO}
 
 
 def test_a_carrier_the_merchant_linked_is_used_from_then_on(world):
@@ -303,8 +388,6 @@ def test_the_newer_version_of_the_ship_call_is_used_when_the_older_is_retired(wo
 
 
 def provider_id(world: World, name: str) -> str:
-    from connector.platforms import tiktok_for
-
     option = next(iter(world.tiktok.shops)).delivery_option_id
     listed = tiktok_for(world.connection).get_providers(option, "US", "US")
     return next(provider.id for provider in listed if provider.name == name)

@@ -6,7 +6,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from connector import choices
+from connector import choices, parcels
 from connector.correction import Correction, closed, problems, providers
 from connector.embedded import EmbeddedRequest, embedded, render_page, toast
 from connector.models import Parcel
@@ -53,7 +53,7 @@ def correct(request: EmbeddedRequest, parcel_id: int) -> HttpResponse:
                 choices.correct_tracking(
                     parcel, wish.number, wish.provider_id, request.user_id, anyway=wish.anyway
                 )
-            except choices.BeingSent:
+            except parcels.BeingSent:
                 wrong = {"busy": _("The number is being sent this moment. Try again in a few seconds.")}
             else:
                 return redirect("order", parcel.order_id)
