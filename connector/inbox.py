@@ -118,9 +118,8 @@ def look_up_again(event: InboxEvent) -> str:
     looks = event.facts.get("looks", 0)
     if looks >= len(settings.UNKNOWN_FULFILLMENT_WAITS):
         return "not ours"
-    raise Later(
-        timezone.now() + settings.UNKNOWN_FULFILLMENT_WAITS[looks], facts=event.facts | {"looks": looks + 1}
-    )
+    wait = settings.UNKNOWN_FULFILLMENT_WAITS[looks]
+    raise Later(timezone.now() + wait, facts=event.facts | {"looks": looks + 1}, live=False)
 
 
 def draft_created(event: InboxEvent) -> str:

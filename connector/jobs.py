@@ -1,5 +1,6 @@
 """RQ's way in. A job is a turn of one shop, never a row: losing a job loses nothing."""
 
+import itertools
 import logging
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -25,6 +26,10 @@ STEPS: dict[type[Work], Callable[[Any], None]] = {
     Audit: audits.advance,
 }
 
+OTHERS_FIRST = (
+    4  # every so many rounds another kind goes first, so that a flood of doorbells starves no order
+)
+
 DUE = """EXISTS (SELECT FROM {table} WHERE shop_id = %(shop)s AND due_at <= %(now)s
                          AND (leased_until IS NULL OR leased_until < %(now)s))"""
 DUE_KINDS = "SELECT " + ", ".join(DUE.format(table=model._meta.db_table) for model in STEPS)
@@ -49,9 +54,10 @@ def take_turn(shop_id: int) -> None:
     wake.lower(shop_id)
     until = monotonic() + settings.DRAIN_TURN_SECONDS
     running: set[Future[None]] = set()
+    rounds = itertools.count()
     while monotonic() < until:
         free = settings.DRAIN_THREADS - len(running)
-        claimed = [pool.submit(advance, row) for row in claim(shop_id, free)]
+        claimed = [pool.submit(advance, row) for row in claim(shop_id, free, next(rounds))]
         running.update(claimed)
         if not running:
             return
@@ -61,13 +67,20 @@ def take_turn(shop_id: int) -> None:
         wake.shop(shop_id)
 
 
-def claim(shop_id: int, n: int) -> list[Work]:
+def claim(shop_id: int, n: int, round: int = 0) -> list[Work]:
     rows: list[Work] = []
-    for model in due_kinds(shop_id):
+    for model in in_turn(due_kinds(shop_id), round):
         if len(rows) < n:
             rows += model.claim(shop_id, n - len(rows))
     neighbours.introduce(shop_id, rows)
     return rows
+
+
+def in_turn(kinds: list[type[Work]], round: int) -> list[type[Work]]:
+    """The kinds in their order, but each of them now and then at the head."""
+    times, rest = divmod(round + 1, OTHERS_FIRST)
+    head = times % len(kinds) if kinds and not rest else 0
+    return kinds[head:] + kinds[:head]
 
 
 def due_kinds(shop_id: int) -> list[type[Work]]:

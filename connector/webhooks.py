@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -29,19 +31,29 @@ INSERT INTO connector_inboxevent (source, key, topic, subject, facts, triggered_
                                   shop_id, due_at, done_at, outcome, attempts, last_error, live)
 SELECT %(source)s, %(key)s, %(topic)s, %(subject)s, %(facts)s, %(triggered_at)s, %(now)s, shop_id,
        CASE WHEN shop_id IS NULL THEN NULL ELSE %(now)s END, CASE WHEN shop_id IS NULL THEN %(now)s END,
-       CASE WHEN shop_id IS NULL THEN 'unknown shop' ELSE '' END, 0, '', true
+       CASE WHEN shop_id IS NULL THEN 'unknown shop' ELSE '' END, 0, '', %(live)s
 FROM owner
 ON CONFLICT (source, key) DO NOTHING RETURNING shop_id
 """
 OF_TIKTOK = """SELECT c.shop_id FROM connector_connection c JOIN tiktok_shop t ON t.id = c.tiktok_shop_id
                WHERE t.shop_id = %(owner)s ORDER BY c.active DESC LIMIT 1"""
 OF_SHOPIFY = "SELECT id FROM shopify_app_shop WHERE domain = %(owner)s"
+NO_HURRY = ("products/update", "products/delete")  # come by the thousand; orders and parcels go first
 SHOPIFY_SECRETS = [settings.SHOPIFY_API_SECRET, settings.SHOPIFY_API_SECRET_OLD]
 STORE_TIKTOK, STORE_SHOPIFY = STORE.format(owner=OF_TIKTOK), STORE.format(owner=OF_SHOPIFY)
 
 
 def webhook(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    return csrf_exempt(require_POST(view))
+    """A body beyond DATA_UPLOAD_MAX_MEMORY_SIZE is not even read."""
+
+    @wraps(view)
+    def measured(request: HttpRequest) -> HttpResponse:
+        try:
+            return view(request)
+        except RequestDataTooBig:
+            return HttpResponse(status=413)
+
+    return csrf_exempt(require_POST(measured))
 
 
 @webhook
@@ -61,6 +73,7 @@ def from_tiktok(request: HttpRequest) -> HttpResponse:
         subject=event.order_id,
         facts=event.facts | {"shop_id": event.shop_id},
         triggered_at=event.timestamp,
+        live=True,
     )
     return HttpResponse()
 
@@ -84,6 +97,7 @@ def from_shopify(request: HttpRequest) -> HttpResponse:
         subject=event.facts.get("id", ""),
         facts=event.facts,
         triggered_at=event.triggered_at,
+        live=event.topic not in NO_HURRY,
     )
     return HttpResponse()
 

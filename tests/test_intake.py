@@ -4,8 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
@@ -159,10 +161,30 @@ def test_a_doubled_delivery_is_one_row():
     assert InboxEvent.objects.count() == 2
 
 
-def test_a_body_beyond_the_limit_is_refused_and_leaves_no_row(settings, caplog):
+def test_a_body_beyond_the_limit_is_413_and_leaves_no_row(settings):
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
-    assert from_shopify(b'{"id": 1, "tags": "' + b"x" * 2000 + b'"}').status_code == 400
+    assert from_shopify(b'{"id": 1, "tags": "' + b"x" * 2000 + b'"}').status_code == 413
+    assert from_tiktok(a_bell(words="x" * 2000)).status_code == 413
+    assert from_tiktok(b"x" * 2000, signature="0" * 64).status_code == 413
     assert InboxEvent.objects.count() == 0
+
+
+def test_what_nobody_signed_costs_no_query(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert from_shopify(ORDER, secret="another").status_code == 401
+        assert from_tiktok(a_bell(), signature="0" * 64).status_code == 401
+        assert from_shopify(b"no json at all", secret="another").status_code == 401  # not even read
+        assert from_shopify(ORDER, left_out="X-Shopify-Hmac-Sha256").status_code == 400
+
+
+@pytest.mark.parametrize("module", ["tiktok/webhooks.py", "shopify_app/webhooks.py", "connector/status.py"])
+def test_what_a_stranger_sends_is_compared_in_constant_time(module):
+    """Nothing else can be measured on a busy machine: every comparison of a secret is `hmac.compare_digest`."""
+    source = Path(module).read_text()
+    assert "hmac.compare_digest(" in source
+    assert not re.search(
+        r"(signature|expected|given|TOKEN)\s*[!=]=|[!=]=\s*(signature|expected|given)", source
+    )
 
 
 def test_only_posts_are_webhooks():
