@@ -1,12 +1,13 @@
 """The list of orders: which rows a page shows, in which order, and the cursors of the pages beside it."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, Value, prefetch_related_objects
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -19,6 +20,24 @@ from shopify_app.models import Shop
 
 PAGE_SIZE = 50
 COUNTED_TO = 100  # "99+": a count never reads more rows than this
+# What a row of the list shows. An order has four times as many columns, and 50 of them cost more than their query.
+OF_ORDER = (
+    "tiktok_id",
+    "state",
+    "reason",
+    "detail",
+    "placed_at",
+    "release_at",
+    "ship_by_at",
+    "ship_due_at",
+    "currency",
+    "expected_total",
+    "draft_gid",
+    "draft_name",
+    "order_gid",
+    "order_name",
+)
+OF_PARCEL = ("order", "state", "reason", "detail", "number", "company", "provider_name")
 
 # The filters, in the order of the tabs. What a rule keeps out has a reason as well, but asks nobody.
 SHOWS: dict[str, Promise] = {
@@ -103,14 +122,13 @@ def page_of(shop: Shop, wish: Wish) -> Page:
 
 def taken(shop: Shop, wish: Wish, start: "Cursor | None", upwards: bool) -> list[Order]:
     """One row more than a page from the start on: that there is a next page needs no count."""
-    found: list[Order] = []
-    for stretch in zip(*(parts(rows, start, upwards) for rows in sources(shop, wish)), strict=True):
-        if len(found) <= PAGE_SIZE:
-            rows = [order for part in stretch for order in part[: PAGE_SIZE + 1]]
-            found += sorted(rows, key=place, reverse=not upwards)
-    found = found[: PAGE_SIZE + 1]
-    parcels = Prefetch("parcels", Parcel.objects.order_by("pk"))
-    prefetch_related_objects(found, "connection__tiktok_shop", parcels)
+    limit = PAGE_SIZE + 1
+    first, *others = [
+        part.only(*OF_ORDER)[:limit] for rows in sources(shop, wish) for part in parts(rows, start, upwards)
+    ]
+    rows = first.union(*others, all=True) if others else first
+    found = sorted(rows, key=place, reverse=not upwards)[:limit]
+    prefetch_related_objects(found, Prefetch("parcels", Parcel.objects.only(*OF_PARCEL).order_by("pk")))
     return found
 
 
@@ -227,6 +245,21 @@ def asking_for_a_parcel(shop: Shop, reason: str) -> QuerySet[Order]:
 def asking_parcels(shop: Shop, reason: str) -> QuerySet[Parcel, Any]:
     wanted = Q(reason=reason) if reason else Q()
     return Parcel.objects.filter(wanted, shop=shop).exclude(reason="").values("order_id")
+
+
+def waiting(shop: Shop) -> Counter[str]:
+    """How many orders ask for a person, and how many are offered, as far as anybody wants to know; in one query."""
+    offered = Order.objects.filter(shop=shop, state=State.OFFERED)
+    kinds = {
+        "asking": (asking_themselves(shop, ""), asking_for_a_parcel(shop, "")),
+        "older": (offered,),
+    }
+    first, *others = [
+        rows.order_by().annotate(kind=Value(kind)).values_list("kind", flat=True)[:COUNTED_TO]
+        for kind, sources in kinds.items()
+        for rows in sources
+    ]
+    return Counter(first.union(*others, all=True))
 
 
 def count_of(rows: QuerySet[Order]) -> int:

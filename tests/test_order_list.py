@@ -7,9 +7,12 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection as database
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from connector import listing
 from connector.models import Order, OrderLine, Parcel
 from connector.states import OrderState
 from shopify_app.models import Shop
@@ -124,6 +127,54 @@ def test_an_order_that_is_shipped_or_cancelled_has_no_deadline_to_miss(connectio
     plant(connection, "577000000000000123", OrderState.SHIPPED, **late)
     plant(connection, "577000000000000124", OrderState.CANCELLED, **late)
     assert "Overdue" not in visitor.open("/orders").content.decode()
+
+
+# ---- what it costs -------------------------------------------------------------------------------
+
+
+def many(connection, n=60):
+    for i in range(n):
+        state = (OrderState.ON_HOLD, OrderState.SHIPPED, OrderState.SKIPPED)[i % 3]
+        reason = "unexpected" if i % 5 == 0 else ""
+        placed = PLACED - timedelta(minutes=i)
+        order = plant(connection, f"5770000000000000{i:02}", state, reason=reason, placed_at=placed)
+        Parcel.objects.create(shop=order.shop, order=order, fulfillment_gid=f"g{i}", number=f"1Z{i}")
+
+
+@pytest.mark.parametrize(
+    "query", [{"show": show} for show in listing.SHOWS] + [{"find": "1Z7"}, {"find": "#1001"}]
+)
+def test_a_page_of_the_list_takes_the_same_few_statements_however_many_orders_it_has(
+    connection, visitor, query
+):
+    visitor.open("/orders")  # the first visit of a process looks up more
+    many(connection)
+    with CaptureQueriesContext(database) as asked:
+        assert visitor.open("/orders", **query).status_code == 200
+    assert len(asked) <= (5 if "show" in query else 7)
+
+
+def seen(response) -> str:
+    return re.search(r"seen=([0-9a-f.]+)", response.content.decode())[1]
+
+
+def test_an_open_list_is_told_nothing_until_a_row_or_a_notice_has_changed(connection, visitor):
+    many(connection, 3)
+    mark = seen(visitor.open("/orders"))
+    quiet = visitor.fetch("/orders/rows", seen=mark)
+    assert (quiet.status_code, quiet.content) == (204, b"")
+    Order.objects.filter(tiktok_id="577000000000000001").update(order_name="#1777")
+    news = visitor.fetch("/orders/rows", seen=mark)
+    assert "#1777" in news.content.decode() and 'id="notices"' not in news.content.decode()
+    assert visitor.fetch("/orders/rows", seen=seen(news)).status_code == 204
+
+
+def test_the_number_of_those_that_need_attention_follows_on_another_tab(connection, visitor):
+    many(connection, 3)
+    mark = seen(visitor.open("/orders", show="shipped"))
+    Order.objects.filter(state=OrderState.ON_HOLD).update(reason="")
+    news = visitor.fetch("/orders/rows", show="shipped", seen=mark).content.decode()
+    assert re.search(r'<span id="asking" class="count" hx-swap-oob="true"></span>', news)
 
 
 # ---- paging --------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ from typing import Any
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
@@ -22,8 +21,8 @@ from connector.embedded import (
 )
 from connector.export import csv_of
 from connector.models import Connection, Order
-from connector.states import OrderState
 from connector.views.connect import consent_links
+from connector.views.row import row_of
 
 
 @require_safe
@@ -47,32 +46,30 @@ def rows(request: EmbeddedRequest) -> HttpResponse:
 
 
 def live(request: EmbeddedRequest, wish: listing.Wish) -> dict[str, Any]:
-    """What moves while one looks: the rows and the notices above them, each with a mark of how it looks."""
-    page = listing.page_of(request.shop, wish)
+    """What moves while one looks: the rows and the notices above them, each with a mark of how it looks.
+
+    An open page asks every two seconds and is seldom behind: rows are marked by their words, before they are rendered.
+    """
+    page, now = listing.page_of(request.shop, wish), timezone.now()
+    rows = [row_of(order, now) for order in page.orders]
     connections = Connection.objects.filter(shop=request.shop).select_related("tiktok_shop").order_by("pk")
-    older = Order.objects.filter(shop=request.shop, state=OrderState.OFFERED)
+    waiting = listing.waiting(request.shop)
     shown = {
         "wish": wish,
         "page": page,
-        "now": timezone.now(),
+        "rows": rows,
         "connections": connections,
         "connected": any(connection.active for connection in connections),
-        "asking": listing.count_of(listing.asking(request.shop)),
-        "older": listing.count_of(older),
+        "asking": waiting["asking"],
+        "older": waiting["older"],
         "admin_url": admin_url(request.shop.domain),
     }
-    row_text = render_to_string("connector/_rows.html", shown)
-    notice_text = render_to_string("connector/_notices.html", shown)
+    notices = render_to_string("connector/_notices.html", shown)
     links = {"consents": consent_links(request)}  # new with every look, and therefore not in the mark
-    return shown | {
-        "row_text": row_text,
-        "seen": mark(row_text),
-        "notice_text": render_to_string("connector/_notices.html", shown | links),
-        "noticed": mark(notice_text),
-    }
+    return shown | links | {"seen": mark(repr(rows)), "noticed": mark(f"{notices}{waiting['asking']}")}
 
 
-def mark(text: SafeString) -> str:
+def mark(text: str) -> str:
     return blake2s(text.encode(), digest_size=6).hexdigest()
 
 
