@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from connector import carriers, parcels
 from connector.models import CarrierLink, Connection, Order, OrderLog, Parcel, SkuLink
-from connector.reasons import IMPORT, reason
+from connector.reasons import FINALIZE_ANYWAY, IMPORT, RESTORE_DRAFT, reason
 from connector.states import KEPT_OUT, OrderState, ParcelState
 from connector.wake import bell
 
@@ -68,6 +68,35 @@ def importable(order: Order) -> bool:
     if order.state in KEPT_OUT:
         return order.reason not in TIKTOK_KEEPS
     return bool(order.reason) and reason(order.reason).action == IMPORT
+
+
+def restore(order: Order, by: str) -> None:
+    """Write the draft's products and prices again as TikTok has them; an edited one is never completed as it is."""
+    with transaction.atomic():
+        note(order, "restore the draft", by)
+        order.wake(restore=True)
+    bell.ring(order.shop_id)
+
+
+def complete_anyway(order: Order, by: str) -> None:
+    """Complete an order although we doubt that it may be shipped there. Its total is checked all the same."""
+    with transaction.atomic():
+        note(order, "complete anyway", by)
+        order.wake(anyway=True)
+    bell.ring(order.shop_id)
+
+
+def answers(order: Order, action: str) -> bool:
+    """Whether the order is still a draft, and its reason is dealt with by this button."""
+    return order.state in BEFORE_THE_ORDER and bool(order.reason) and reason(order.reason).action == action
+
+
+def restorable(order: Order) -> bool:
+    return answers(order, RESTORE_DRAFT)
+
+
+def completable(order: Order) -> bool:
+    return answers(order, FINALIZE_ANYWAY)
 
 
 def skippable(order: Order) -> bool:

@@ -87,15 +87,22 @@ def take_away(order: Order, why: str) -> Draft | None:
 
 def needs_a_look(order: Order, source: Source) -> bool:
     asked = bool(order.reason)  # a question stands until the draft answers it
-    return asked or order.draft_touched or order.recreate or reservation_ends(order) or changed(order, source)
+    return (
+        asked
+        or order.draft_touched
+        or order.recreate
+        or order.restore
+        or reservation_ends(order)
+        or changed(order, source)
+    )
 
 
 def tend(order: Order, source: Source, draft: Draft) -> None:
     """A draft that is still held: keep its stock reserved, its lines true, and see what a merchant did to it."""
     facts = observed(order, source) | {"draft_touched": False}
-    if problem := meddled(order, source, draft):
+    if not order.restore and (problem := meddled(order, source, draft)):
         return order.ask(problem, sums(order.expected_total, draft), **facts)
-    if changed(order, source) or reservation_ends(order):
+    if to_rewrite(order, source) or reservation_ends(order):
         choice = matching.match(order, source)
         if choice.reason:
             return order.ask(choice.reason, choice.detail, **facts)
@@ -114,11 +121,13 @@ def release(order: Order, source: Source, draft: Draft) -> None:
         return order.ask("address_masked", **facts)
     if wrong := rules.unbookable(source):
         return order.ask(wrong.reason, wrong.detail, **facts)
+    if (doubtful := doubtful_destination(order, source)) and not order.anyway:
+        return order.ask("destination_unsupported", {"destination": doubtful}, **facts)
     if (own := own_delay(order, source)) > timezone.now():
         return order.wait(own, **facts)
-    if meddling := meddled(order, source, draft):
+    if not order.restore and (meddling := meddled(order, source, draft)):
         return order.ask(meddling, sums(order.expected_total, draft), draft_touched=False, **facts)
-    if not order.prepared_at or changed(order, source) or address_is_newer(order, source):
+    if not order.prepared_at or to_rewrite(order, source) or address_is_newer(order, source):
         choice = matching.match(order, source)
         if choice.reason:
             return order.ask(choice.reason, choice.detail, **facts)
@@ -130,6 +139,15 @@ def release(order: Order, source: Source, draft: Draft) -> None:
     if order.create_tries > 1:
         delete_drafts(order, but=order.draft_gid)
     return complete(order, source)
+
+
+def to_rewrite(order: Order, source: Source) -> bool:
+    """Whether the draft's lines and amounts are to be written again: TikTok has others, or a person wants them back."""
+    return order.restore or changed(order, source)
+
+
+def doubtful_destination(order: Order, source: Source) -> str:
+    return mapping.destination_warning(source, order.connection.tiktok_shop.region)
 
 
 def prepare(order: Order, source: Source, choice: matching.Match, draft: Draft) -> Draft:
@@ -151,10 +169,10 @@ def prepare(order: Order, source: Source, choice: matching.Match, draft: Draft) 
 def rewrite(order: Order, source: Source, choice: matching.Match, **changes: Any) -> Draft:
     """One update of the draft with all that is new, and its lines where TikTok changed them."""
     facts: dict[str, Any] = {}
-    if changed(order, source):
+    if to_rewrite(order, source):
         changes["content"] = content_for(order, source, choice)
         remember_lines(order, source)
-        facts |= priced(order, source)
+        facts |= priced(order, source) | {"restore": False}
     if "reserve_until" in changes:
         facts["reserved_until"] = changes["reserve_until"]
     draft = shopify_for(order.shop, live=order.live).update_draft(order.draft_gid, **changes)

@@ -253,6 +253,8 @@ class Order(Work):
     chosen = models.BooleanField(default=False)  # a person said: import it anyway
     skip = models.BooleanField(default=False)  # a person said: keep it out
     recreate = models.BooleanField(default=False)  # a person said: make the deleted draft again
+    restore = models.BooleanField(default=False)  # a person said: undo what was edited in the draft
+    anyway = models.BooleanField(default=False)  # a person said: complete it although we doubt where it goes
     created_at = models.DateTimeField(default=timezone.now)
     changed_at = models.DateTimeField(default=timezone.now)
 

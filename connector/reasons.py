@@ -64,8 +64,10 @@ MAP_SKU = "map_sku"
 MAP_CARRIER = "map_carrier"
 IMPORT = "import"
 FINALIZE_ANYWAY = "finalize_anyway"
+RESTORE_DRAFT = "restore_draft"
 SEND_ANYWAY = "send_anyway"
 DISMISS = "dismiss"
+GO_ON = "go_on"
 RECONNECT_TIKTOK = "reconnect_tiktok"
 RECONNECT_SHOPIFY = "reconnect_shopify"
 SETTINGS = "settings"
@@ -78,6 +80,8 @@ ACTIONS = frozenset(
         MAP_CARRIER,
         IMPORT,
         FINALIZE_ANYWAY,
+        RESTORE_DRAFT,
+        GO_ON,
         SEND_ANYWAY,
         DISMISS,
         RECONNECT_TIKTOK,
@@ -195,7 +199,7 @@ ROWS = (
             "other countries."
         ),
         _(
-            "Check with TikTok that you may ship there, then complete the order or cancel it in Seller "
+            "Check with TikTok that you may ship there, then complete it anyway, or cancel it in Seller "
             "Center."
         ),
         FINALIZE_ANYWAY,
@@ -260,8 +264,8 @@ ROWS = (
             "every order twice."
         ),
         _("Switch off the other app's order import first, then confirm here that imports may go on."),
-        SETTINGS,
-        _("Tags found: {tags}."),
+        GO_ON,
+        _("{order} carries the tag {tag}."),
     ),
     Reason(
         "shipped_outside",
@@ -364,8 +368,11 @@ ROWS = (
         "draft_edited",
         _("The draft order was edited"),
         _("Someone or another app changed the draft order, and its total is no longer what TikTok states."),
-        _("Undo the edit in Shopify and look again, or complete it as it is."),
-        FINALIZE_ANYWAY,
+        _(
+            "Undo the edit in Shopify and look again, or put the draft back: its products and prices become "
+            "TikTok's again, your tags and note stay."
+        ),
+        RESTORE_DRAFT,
         _("Expected {expected} {currency}, Shopify has {shopify} {currency}."),
     ),
     Reason(
@@ -639,13 +646,6 @@ ROWS = (
         _("An error that we did not expect. It was reported and nothing was lost."),
         _("Look again. If it happens once more, send us the order number."),
         LOOK_AGAIN,
-    ),
-    Reason(
-        "access_lost",
-        _("Access was lost"),
-        _("A permission was withdrawn or has expired, so orders and tracking numbers wait."),
-        _("Connect again. Everything that waited is caught up on without a gap."),
-        RECONNECT_TIKTOK,
     ),
     Reason(
         "tiktok_access_lost",

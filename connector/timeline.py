@@ -80,6 +80,8 @@ CALLS: dict[str, Promise] = {
 CHOICES: dict[str, Promise] = {
     "look again": _("Asked to look again"),
     "import": _("Asked to import it"),
+    "restore the draft": _("Asked to put the draft back"),
+    "complete anyway": _("Said that it may be shipped there"),
     "skip": _("Asked to keep it out of Shopify"),
     "link": _("Linked a product"),
     "send anyway": _("Said that the number is right"),

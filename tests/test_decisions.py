@@ -544,6 +544,56 @@ def test_a_draft_that_a_merchant_edited_is_noticed_and_not_finalized(world):
     assert world.store.orders == {}
 
 
+@pytest.mark.parametrize("when", ["in the hold", "after the release"])
+def test_an_edited_draft_is_put_back_when_a_person_says_so(world, when):
+    order = world.placed(lines=[("TEE-BLK-M", 2)])
+    variant = world.store.variant("MUG-WHT").id
+    world.pass_time(2)
+    note = f"{draft_of(world, order).note}\nPack with care"
+    world.store.edit_draft(order.draft_gid, lineItems=[{"variantId": variant, "quantity": 1}], note=note)
+    world.settle()
+    if when == "after the release":
+        world.release_hold()
+        assert world.order(order.tiktok_id).reason == "draft_edited"
+    choices.restore(world.order(order.tiktok_id), by="7")
+    world.settle()
+    if when == "in the hold":
+        order = world.order(order.tiktok_id)
+        assert (order.state, order.reason, order.restore) == (State.ON_HOLD, "", False)
+        assert draft_of(world, order).total_price_set == order.expected_total
+        world.release_hold()
+    order = world.order(order.tiktok_id)
+    placed = shopify_order(world, order)
+    assert placed.total_price_set == order.expected_total
+    assert [line.quantity for line in placed.lines] == [2]
+    assert "Pack with care" in placed.note
+    assert order.log.get(what="chose").call == "restore the draft"
+
+
+def test_an_order_to_a_place_tiktok_does_not_serve_is_completed_only_by_choice(world):
+    place = {"city": "San Juan", "county": "", "state": "Puerto Rico", "state_code": "PR"}
+    order = world.finalized(buyer=place)
+    assert (order.state, order.reason) == (State.ON_HOLD, "destination_unsupported")
+    assert order.detail == {"destination": "PR"}
+    choices.complete_anyway(order, by="7")
+    world.settle()
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason) == (State.FINALIZED, "")
+    assert shopify_order(world, order).total_price_set == order.expected_total
+
+
+def test_completing_anyway_never_completes_a_wrong_total(world):
+    place = {"city": "San Juan", "county": "", "state": "Puerto Rico", "state_code": "PR"}
+    order = world.finalized(buyer=place)
+    world.pass_time(2)
+    variant = world.store.variant("MUG-WHT").id
+    world.store.edit_draft(order.draft_gid, lineItems=[{"variantId": variant, "quantity": 1}])
+    choices.complete_anyway(order, by="7")
+    world.settle()
+    assert world.order(order.tiktok_id).reason == "draft_edited"
+    assert world.store.orders == {}
+
+
 def test_a_draft_that_a_merchant_deleted_is_never_silently_made_again(world):
     order = world.placed()
     world.pass_time(2)

@@ -55,6 +55,8 @@ def live(request: EmbeddedRequest, order_id: int) -> dict[str, Any]:
         "diagnostics": diagnostics(order, parcels, log),
         "admin_url": admin_url(request.shop.domain),
         "may_import": choices.importable(order),
+        "may_restore": choices.restorable(order),
+        "may_complete": choices.completable(order),
         "may_skip": choices.skippable(order),
         "may_dismiss": order.reason in choices.ORDER_NEWS,
         "parcel_news": choices.PARCEL_NEWS,
@@ -67,6 +69,8 @@ def live(request: EmbeddedRequest, order_id: int) -> dict[str, Any]:
 CHOICES = {
     "look-again": (choices.look_again, _("Looking at order %(id)s now")),
     "import": (choices.import_anyway, _("Order %(id)s will be imported")),
+    "restore": (choices.restore, _("The draft of order %(id)s is put back")),
+    "complete-anyway": (choices.complete_anyway, _("Order %(id)s will be completed")),
     "skip": (choices.skip, _("Order %(id)s is kept out of Shopify")),
     "dismiss": (choices.dismiss, _("Marked as seen for order %(id)s")),
 }
