@@ -1,62 +1,38 @@
-"""python -m bench [quick|default|full] [--only SECTION...] [--write]: every figure of the budgets in one table."""
+"""python -m bench [quick|default|full] [--only PART...] [--write]: every figure of the budgets in one table."""
 
 import argparse
 import json
-import os
+import resource
+import signal
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 
 from bench.figures import Section, as_text, at_most, told
-from bench.ground import Ground, prepared
+from bench.ground import Ground, Machine, prepared
+from bench.sizes import EVERY_PART, SIZES, Size
 from connector.launcher.children import LauncherError
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-SHOPS = 3
 WARM_UP = 6  # orders
-CPU_LIMIT, POINTS_LIMIT, MEMORY_LIMIT = 60, 60, 120
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    requests: int  # of one round of webhooks
-    rounds: int
-    steady_seconds: float  # at 200 webhooks a second
-    orders: int  # of one run of lives
-    rates: tuple[float, ...]  # orders a second, climbed while p95 holds
-    window: float  # seconds of back-fill
-    plans: tuple[tuple[int, float], ...]  # shops, points a second
-    stored: int  # orders that the pages are looked at with
-    visits: int
-
-
-SIZES = {
-    "quick": Size(1000, 3, 3, 20, (), 12, ((1, 100.0),), 20_000, 20),
-    "default": Size(
-        3000, 5, 10, 60, (8, 12, 16, 24, 32), 60, ((1, 100.0), (3, 100.0), (1, 1000.0)), 200_000, 40
-    ),
-    "full": Size(
-        6000, 7, 30, 300, (8, 12, 16, 24, 32), 120, ((1, 100.0), (3, 100.0), (1, 1000.0)), 1_000_000, 100
-    ),
-}
+CPU_LIMIT, POINTS_LIMIT = 60, 60
 
 
 def main() -> int:
     asked = arguments().parse_args()
-    began = time.monotonic()
+    end_on_signals()
+    size = SIZES[asked.size]
+    began, machine = time.monotonic(), Machine()
     try:
-        with prepared(SHOPS) as ground:
-            sections = run(ground, SIZES[asked.size], asked.only or list(PARTS))
+        with prepared() as ground:
+            sections = run(ground, size, asked.only or size.parts)
             broken = len(ground.tiktok.violations) + len(ground.shopify.violations)
     except LauncherError as error:
         print(error, file=sys.stderr)
         return 1
-    took = time.monotonic() - began
-    sections.append(
-        Section("The run", [told("time", took / 60, " min"), told("breaches of a contract", broken)])
-    )
+    sections.append(the_run(time.monotonic() - began, broken, machine))
     print(as_text(sections), flush=True)
     if asked.write:
         from bench.page import page
@@ -65,13 +41,26 @@ def main() -> int:
     return 0
 
 
-def the_run(seconds: float, broken: int) -> Section:
+def end_on_signals() -> None:
+    """Leave by an exception, so that every process that was started is stopped on the way out."""
+
+    def leave(number: int, _: FrameType | None) -> None:
+        for ending in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ending, signal.SIG_IGN)  # nothing cuts the stopping short
+        sys.exit(128 + number)
+
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, leave)
+
+
+def the_run(seconds: float, broken: int, machine: Machine) -> Section:
     """How far to trust it: absolute figures of a machine that others use at the same time are worth little."""
-    busy = os.getloadavg()[1]
+    ours = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    others = machine.share() - ours / machine.seconds()
     figures = [
         told("time", seconds / 60, " min"),
-        told("load of the machine over the last 5 minutes, cores", f"{busy:.1f}, {os.cpu_count()}"),
-        told("CPU of a fixed piece of Python, for comparing runs", yardstick(), " ms"),
+        told("CPU of the machine that others used meanwhile", 100 * max(0.0, others), " %"),
+        told("CPU of a fixed piece of Python, for comparing machines", yardstick(), " ms"),
         at_most("requests of ours that broke a platform's contract", broken, 0),
     ]
     return Section("The run", figures)
@@ -92,20 +81,19 @@ def yardstick() -> float:
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("size", nargs="?", choices=SIZES, default="default")
-    parser.add_argument("--only", nargs="*", choices=PARTS, help="these parts and no others")
+    parser.add_argument("--only", nargs="*", choices=EVERY_PART, help="these parts and no others")
     parser.add_argument("--write", action="store_true", help="write docs/performance.md")
     return parser
 
 
-def run(ground: Ground, size: Size, wanted: list[str]) -> list[Section]:
+def run(ground: Ground, size: Size, wanted: Sequence[str]) -> list[Section]:
     ready = ground.start_web()
     sections = []
     for name in wanted:
         began = time.monotonic()
         sections.append(PARTS[name](ground, size))
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    resources = at_rest(ground, ready)
-    return [*sections, resources]
+    return [*sections, at_rest(ground, ready)]
 
 
 # The product's models can be imported only once the ground is prepared.
@@ -114,6 +102,7 @@ def run(ground: Ground, size: Size, wanted: list[str]) -> list[Section]:
 def intake(ground: Ground, size: Size) -> Section:
     from bench import intake as part
 
+    ground.stop_workers()
     return part.measure(ground, size.requests, size.rounds, size.steady_seconds)
 
 
@@ -121,7 +110,14 @@ def latencies(ground: Ground, size: Size) -> Section:
     from bench import lives
 
     working(ground)
-    return lives.latencies(ground, size.orders, size.rates)
+    return lives.latencies(ground, size.orders)
+
+
+def highest(ground: Ground, size: Size) -> Section:
+    from bench import lives
+
+    working(ground)
+    return lives.highest(ground, size.trial_seconds)
 
 
 def cost(ground: Ground, size: Size) -> Section:
@@ -135,13 +131,27 @@ def backfill(ground: Ground, size: Size) -> Section:
     from bench import backfill as part
 
     working(ground)
-    return part.measure(ground, size.plans, size.window)
+    return part.measure(ground, size.plans)
+
+
+def hosts(ground: Ground, size: Size) -> Section:
+    from bench import hosts as part
+
+    return part.measure(ground, size.heap, size.races)
 
 
 def parts(ground: Ground, size: Size) -> Section:
     from bench import parts as part
 
     return part.measure(ground, 2, size.orders)
+
+
+def memory(ground: Ground, size: Size) -> Section:
+    from bench import memory as part
+
+    ground.stop_workers()
+    working(ground)
+    return part.over_orders(ground, size.lives)
 
 
 def pages(ground: Ground, size: Size) -> Section:
@@ -151,12 +161,22 @@ def pages(ground: Ground, size: Size) -> Section:
     return part.measure(ground, size.stored, size.visits)
 
 
+def at_rest(ground: Ground, web_ready: float) -> Section:
+    from bench import memory as part
+
+    working(ground)
+    return part.at_rest(ground, web_ready)
+
+
 PARTS: dict[str, Callable[[Ground, Size], Section]] = {
     "intake": intake,
     "cost": cost,
     "latencies": latencies,
+    "highest": highest,
     "backfill": backfill,
+    "hosts": hosts,
     "parts": parts,
+    "memory": memory,
     "pages": pages,
 }
 
@@ -169,47 +189,6 @@ def working(ground: Ground) -> None:
 
     ground.start_workers()
     Driver(ground, ground.stores, seed=7).run(2, WARM_UP)
-
-
-def at_rest(ground: Ground, web_ready: float) -> Section:
-    """Memory after all that was done, and how long a start takes."""
-    ready = [
-        told("start: web ready after", web_ready, " s"),
-        told("start: worker takes work after", start_of_worker(ground), " s"),
-    ]
-    memory = [
-        at_most(
-            f"memory of {name}{'' if len(sizes) == 1 else ', largest process'}",
-            max(sizes),
-            MEMORY_LIMIT,
-            " MB",
-        )
-        for name, sizes in ((name, one.megabytes()) for name, one in ground.running.items())
-    ]
-    return Section("Memory and start-up", [*memory, *ready])
-
-
-def start_of_worker(ground: Ground) -> float:
-    """From the start of a worker until it has done a turn that was waiting for it."""
-    from django.utils import timezone
-
-    from bench.ground import forget_wakes
-    from connector import wake
-    from connector.models import Connection
-
-    working(ground)
-    ground.stop("worker1")
-    forget_wakes()
-    shop = ground.stores[0].shop_id
-    Connection.objects.filter(shop=shop).update(due_at=timezone.now())
-    wake.shop(shop)
-    began = time.monotonic()
-    ground.start_workers()
-    while Connection.objects.filter(shop=shop, due_at__lte=timezone.now()).exists():
-        if time.monotonic() > began + 60:
-            return float("inf")
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class Section:
     title: str
     figures: list[Figure]
     notes: tuple[str, ...] = ()
+    limit: str = ""  # what bounds these figures, for the page's account of a miss
 
 
 def at_most(name: str, measured: float, limit: float, unit: str = "") -> Figure:

@@ -5,6 +5,7 @@ once and in time. What they cost is never counted as ours.
 """
 
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -39,6 +40,7 @@ from shopify_app.sandbox.shop import ShopState
 from tiktok.sandbox import TikTokSandbox
 
 PORTS_FROM = 20_000
+SHOPS = 3  # unless a part asks for more
 STOP_SECONDS = 15
 # As in production but for these: settings that tests shorten keep the product's own defaults.
 SHORTENED = {
@@ -59,11 +61,14 @@ class Running:
             self.child = spawn(command, env=env, output=output, cwd=stack.PROJECT)
         self.process = psutil.Process(self.child.pid)
 
-    def stop(self) -> None:
+    def ask_to_stop(self) -> None:
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.child.wait(STOP_SECONDS)
+
+    def stop(self) -> None:
+        self.ask_to_stop()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.child.wait(STOP_SECONDS)
         kill_group(self.child, signal.SIGKILL)
         self.child.wait()
 
@@ -83,6 +88,24 @@ def cpu_seconds(process: psutil.Process) -> float:
     """User and system time so far, of a process and its children."""
     times = [one.cpu_times() for one in family(process)]
     return sum(one.user + one.system for one in times)
+
+
+class Machine:
+    """All of the machine's cores, whoever uses them, from now on."""
+
+    def __init__(self) -> None:
+        self._began = psutil.cpu_times()
+
+    def share(self) -> float:
+        """How much of them was used."""
+        now = psutil.cpu_times()
+        idle = sum(getattr(now, name, 0.0) - getattr(self._began, name, 0.0) for name in ("idle", "iowait"))
+        whole = sum(now) - sum(self._began)
+        return 1 - idle / whole if whole else 0.0
+
+    def seconds(self) -> float:
+        """CPU seconds that were there to be used."""
+        return sum(psutil.cpu_times()) - sum(self._began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +179,11 @@ class Ground:
         self.start("clock", stack.manage("clock"))
 
     def stop(self, *names: str) -> None:
-        for name in names or tuple(self.running):
-            if name in self.running:
-                self.running.pop(name).stop()
+        ended = [self.running.pop(name) for name in names if name in self.running]
+        for one in ended:
+            one.ask_to_stop()
+        for one in ended:
+            one.stop()
 
     def stop_workers(self) -> None:
         self.stop(*[name for name in self.running if name.startswith("worker") or name == "clock"])
@@ -211,7 +236,7 @@ def forget(*patterns: str) -> None:
 
 
 @contextlib.contextmanager
-def prepared(shops: int) -> Iterator[Ground]:
+def prepared(shops: int = SHOPS) -> Iterator[Ground]:
     """Engines up, database migrated, shops connected, nothing of ours running yet. All gone at the end."""
     account = engine_account()
     check_reachable(account)
@@ -229,6 +254,9 @@ def prepared(shops: int) -> Iterator[Ground]:
             os.environ.update(env)  # this process reads our tables through the product's own models
             os.environ["DJANGO_SETTINGS_MODULE"] = "connector.settings"
             django.setup()
+            logging.getLogger().setLevel(
+                logging.WARNING
+            )  # of this process; the product's own have their files
             chaos_stage.migrate(env, folder)
             metered = MeteredEngine()
             shopify.engine = metered
@@ -239,7 +267,7 @@ def prepared(shops: int) -> Iterator[Ground]:
             try:
                 yield ground
             finally:
-                ground.stop()
+                ground.stop(*ground.running)
     finally:
         for child, engine in reversed(engines):
             bring_down(child, engine)
@@ -271,7 +299,7 @@ def environment(
 
 
 def connect(ground: Ground, shops: int) -> None:
-    """Each store with a TikTok shop of its own, as the embedded page does it."""
+    """So many stores, each with a TikTok shop of its own, as the embedded page does it."""
     from django.utils import timezone
 
     from connector.models import Connection
@@ -280,7 +308,9 @@ def connect(ground: Ground, shops: int) -> None:
     from tiktok import client, oauth
     from tiktok.models import Seller
 
-    for number in range(shops):
+    for number in range(len(ground.stores), shops):
+        if domain(number) not in ground.shopify.shops:
+            ground.shopify.add_shop(domain(number))
         made = ground.tiktok.add_seller(f"Bench {number + 1}")
         code = ground.tiktok.consent(made["open_id"], state="-").split("code=")[1].split("&")[0]
         grant = oauth.exchange("US", code, session())

@@ -36,6 +36,10 @@ class Life:
             return self.ended[stretch] - self.began[stretch]
         return None
 
+    def is_late(self, limit: float, now: float) -> bool:
+        """Whether a stretch took longer, or has begun longer ago and not ended."""
+        return any(self.ended.get(name, now) - began > limit for name, began in self.began.items())
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -88,20 +92,29 @@ class Driver:
         self._shopify_read = len(ground.shopify.ledger)
         self._orders: dict[str, str] = {}  # Shopify order gid -> TikTok id
 
-    def run(self, rate: float, count: int, patience: float = PATIENCE_SECONDS) -> Lives:
-        """Place `count` orders, `rate` a second over all stores, and see each of them through."""
+    def run(
+        self, rate: float, count: int, patience: float = PATIENCE_SECONDS, limit: float = float("inf")
+    ) -> Lives:
+        """Place `count` orders, `rate` a second over all stores, and see each of them through.
+
+        Ends early when so many took longer than `limit` that their 95th percentile cannot hold it any more.
+        """
         began = time.monotonic()
         for number in range(count):
             store = self.stores[number % len(self.stores)]
             self.later(number / rate, lambda store=store: self.place(store))
         ends = began + count / rate + patience
-        while time.monotonic() < ends and not self.all_over(count):
+        while time.monotonic() < ends and not self.all_over(count) and not self.is_lost(count, limit):
             self.turn()
             time.sleep(TICK_SECONDS)
         return Lives(list(self.lives.values()), time.monotonic() - began)
 
     def all_over(self, count: int) -> bool:
         return len(self.lives) == count and all(life.over for life in self.lives.values())
+
+    def is_lost(self, count: int, limit: float) -> bool:
+        now = time.time()
+        return sum(life.is_late(limit, now) for life in self.lives.values()) > count * 0.05
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), action))

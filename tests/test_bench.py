@@ -1,5 +1,16 @@
 """The table and the page of `make bench`. What it measures is judged by its own run, never here."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench import load
 from bench.figures import (
     HEAD,
     LEFT_OUT,
@@ -13,9 +24,13 @@ from bench.figures import (
     left_out,
     told,
 )
-from bench.load import Plan, is_whole, post
+from bench.life import Life
+from bench.load import is_whole, post
 from bench.page import page
 from bench.sampled import OTHER, part_of
+from bench.sizes import EVERY_PART, SIZES, Backfill
+
+PROJECT = Path(__file__).resolve().parent.parent
 
 SECTIONS = [
     Section(
@@ -67,7 +82,7 @@ def test_a_prebuilt_webhook_is_a_whole_request():
     assert head.startswith(b"POST /webhooks/tiktok HTTP/1.1\r\n")
     assert b"Content-Length: 2" in head
     assert body == b"{}"
-    assert Plan("127.0.0.1", 1, [request]).rate == 0
+    assert load.Plan("127.0.0.1", 1, [request]).rate == 0
 
 
 def test_an_answer_is_read_to_its_end():
@@ -79,3 +94,123 @@ def test_an_answer_is_read_to_its_end():
 
 def test_cpu_time_without_a_known_frame_is_the_rest():
     assert part_of(None) == OTHER
+
+
+def window(points: dict[str, list[int]], plan: Backfill, **facts: object):
+    """A back-fill's window in which each shop was charged these points, a call each."""
+    from bench.backfill import Window
+    from bench.ground import Call
+
+    calls = tuple(Call(1.0, shop, "draftOrderCreate", one, False) for shop in points for one in points[shop])
+    given = {"stock": 0.0, "cpu": {"worker1": 1.0}, "busy": 0.5, "live_p95": 0.1} | facts
+    return Window(plan, tuple(points), plan.seconds, calls=calls, **given)  # type: ignore[arg-type]
+
+
+def test_points_that_lay_in_the_bucket_do_not_make_a_shop_look_faster_than_its_budget():
+    plan = Backfill(shops=1, restore=100, seconds=10)
+    assert window({"a": [11] * 100}, plan, stock=100.0).share == 1.0
+    assert window({"a": [11] * 50}, plan, stock=100.0).share == 0.5
+
+
+def test_a_slow_shop_beside_a_fast_one_is_unfair():
+    plan = Backfill(shops=2, restore=100, seconds=10)
+    assert window({"a": [11] * 80, "b": [11] * 100}, plan).unfairness == 1.25
+    assert window({"a": [], "b": [11]}, plan).unfairness == float("inf")
+
+
+def test_a_budget_that_is_not_spent_is_a_miss_unless_the_platforms_give_more_than_the_cpu_can_spend():
+    from bench.backfill import figures_of
+
+    def verdict(plan: Backfill, busy: float) -> str:
+        return figures_of(window({"a": [11] * 10}, plan, busy=busy))[0].verdict
+
+    assert verdict(Backfill(1, 100, 10), busy=0.5) == MISSED
+    assert verdict(Backfill(1, 100, 10), busy=1.0) == MISSED
+    assert verdict(Backfill(1, 1000, 10), busy=0.5) == MISSED
+    assert verdict(Backfill(1, 1000, 10), busy=1.0) == "reported"
+
+
+@pytest.mark.parametrize("highest", [0.1, 1, 5, 7.4, 40, 500])
+def test_the_search_for_the_highest_rate_comes_near_to_it_from_below(highest: float):
+    from bench.lives import CLOSE, LEAST, MOST, highest_that
+
+    tried: list[float] = []
+
+    def holds(rate: float) -> bool:
+        tried.append(rate)
+        return rate <= highest
+
+    found = highest_that(holds)
+    assert found <= highest
+    assert found * CLOSE >= min(highest, MOST) or highest < LEAST
+    assert len(tried) < 10
+
+
+def test_a_stretch_that_has_not_ended_is_late_once_the_limit_is_over():
+    life = Life(None, {"event → draft": 10.0})  # type: ignore[arg-type]
+    assert not life.is_late(4, now=13)
+    assert life.is_late(4, now=15)
+    life.ended["event → draft"] = 12.0
+    assert not life.is_late(4, now=99)
+
+
+def test_memory_that_grows_with_every_order_has_a_slope_and_memory_that_filled_up_has_none():
+    from bench.memory import Looks
+
+    growing, filled = Looks(), Looks()
+    for orders in range(0, 1000, 10):
+        growing.add(orders, 90 + orders * 0.002)
+        filled.add(orders, 90 + min(orders, 400) * 0.01)
+    assert growing.slope == pytest.approx(2.0)
+    assert filled.slope == pytest.approx(0.0)
+    assert filled.last > filled.first
+
+
+def test_the_rate_of_a_race_leaves_out_its_start_and_its_tail():
+    from bench.hosts import middle_rate
+
+    steady = [10 + number * 0.1 for number in range(100)]
+    assert middle_rate([0.0, *steady[1:-1], 500.0]) == pytest.approx(10)
+    assert middle_rate([]) == 0
+
+
+def test_every_size_runs_parts_that_there_are_and_the_default_runs_them_all():
+    from bench.__main__ import PARTS
+
+    assert set(PARTS) == set(EVERY_PART)
+    assert set(SIZES["default"].parts) == set(SIZES["full"].parts) == set(EVERY_PART)
+    assert set(SIZES["quick"].parts) < set(EVERY_PART)
+
+
+def test_a_run_that_is_told_to_stop_leaves_no_process_behind(tmp_path: Path):
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    with (tmp_path / "log").open("wb") as log:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "bench", "quick", "--only", "cost"],
+            cwd=PROJECT,
+            env=env,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    started: set[psutil.Process] = set()
+    ends = time.monotonic() + 120
+    while "granian" not in words_of(started) and time.monotonic() < ends:
+        started.update(psutil.Process(run.pid).children(recursive=True))
+        time.sleep(0.2)
+    time.sleep(1)  # the web server is about to start its own processes
+    started.update(psutil.Process(run.pid).children(recursive=True))
+    assert "granian" in words_of(started), (tmp_path / "log").read_text()
+    run.send_signal(signal.SIGTERM)
+    assert run.wait(90) == 128 + signal.SIGTERM
+    assert [one for one in started if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def words_of(processes: set[psutil.Process]) -> str:
+    found = []
+    for one in processes:
+        try:
+            found += one.cmdline()
+        except psutil.Error:  # gone already
+            continue
+    return " ".join(found)
