@@ -30,7 +30,6 @@ ORDER_NEWS = (
 PARCEL_NEWS = (
     "several_numbers",
     "tracking_warning",
-    "fallback_used",
     "edit_limit",
     "tracking_changed_too_late",
     "order_cancelled",

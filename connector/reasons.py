@@ -606,16 +606,6 @@ ROWS = (
         ),
         OPEN_SHOPIFY,
     ),
-    Reason(
-        "fallback_used",
-        _("Sent with the fallback carrier"),
-        _(
-            "The carrier is not on TikTok's list, so your fallback was used. TikTok may not show where the "
-            "parcel is."
-        ),
-        _("Nothing, or link the carrier's name so that the next parcel goes under the right one."),
-        MAP_CARRIER,
-    ),
     # Platforms
     Reason(
         "shopify_rejected",

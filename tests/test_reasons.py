@@ -56,7 +56,6 @@ WANTED = [
     "edit_limit",
     "fulfillment_cancelled",
     "tracking_changed_too_late",
-    "fallback_used",
     "destination_unsupported",
 ]
 
@@ -134,6 +133,11 @@ def test_a_change_is_told_with_the_exact_difference():
     ]
     told = reason("lines_changed_after_finalize").told({"changes": changes})
     assert told == "Changed: Merino Crew Socks cancelled: 2 → 1, shipping fee: 3.99 → 2.99."
+
+
+def test_another_connector_is_told_by_its_tag_and_an_order_of_its():
+    found = {"tag": "skuiq", "order": "#1009"}
+    assert reason("other_connector").told(found) == "#1009 carries the tag skuiq."
 
 
 def test_a_code_from_nowhere_is_shown_as_unexpected():
