@@ -49,6 +49,7 @@ DATABASES = {
 }
 REDIS_URL = env.str("REDIS_URL")
 TOKEN_CIPHER = token_cipher(env.list("TOKEN_ENCRYPTION_KEYS"))
+FIRST_TOKEN_CIPHER = token_cipher(env.list("TOKEN_ENCRYPTION_KEYS")[:1])  # what a rotation writes with
 STATUS_TOKEN = env.str("STATUS_TOKEN", default="")  # opens /statusz and /metrics; empty keeps them closed
 ALLOW_LOCAL_PLATFORMS = env.bool("ALLOW_LOCAL_PLATFORMS", default=False)
 SENTRY_DSN = env.str("SENTRY_DSN", default="")

@@ -7,6 +7,7 @@ from typing import Self
 
 import requests
 import shopify
+from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
@@ -143,7 +144,14 @@ class Shop(models.Model):
     def _well_granted(self) -> bool:
         known = bool(self.refresh_token) and not self.uninstalled_at and not self.paused_reason
         fresh = self.refresh_expires_at is not None and self.refresh_expires_at > timezone.now()
-        return known and fresh and not self.missing_scopes()
+        return known and fresh and not self.missing_scopes() and self._readable()
+
+    def _readable(self) -> bool:
+        """A key of TOKEN_ENCRYPTION_KEYS opens the tokens; without one a new grant takes their place."""
+        try:
+            return bool(_decrypt(self.refresh_token))
+        except AccessLost:
+            return False
 
     def _exchange(self, session_token: str, http: requests.Session) -> None:
         if not self._claim():
@@ -234,4 +242,7 @@ def _encrypt(token: str) -> str:
 
 
 def _decrypt(stored: str) -> str:
-    return settings.TOKEN_CIPHER.decrypt(stored.encode()).decode()
+    try:
+        return settings.TOKEN_CIPHER.decrypt(stored.encode()).decode()
+    except InvalidToken:
+        raise AccessLost(oauth.REOPEN, code="unreadable_token") from None
