@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
-import sentry_sdk
 from cryptography.fernet import Fernet, MultiFernet
 from django.core.exceptions import ImproperlyConfigured
 
+from connector import error_reports
 from connector.logs import build_logging
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -160,8 +160,5 @@ RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 120, "DEFAULT_RESU
 LOGGING = build_logging(env.str("LOG_LEVEL", default="INFO"), env.str("LOG_FORMAT", default="json"))
 LOGGING_CONFIG = "logging.config.dictConfig"
 
-# Error reports hold no local variables, no bodies and no user: a buyer's data passes through all three.
 if SENTRY_DSN:
-    sentry_sdk.init(
-        SENTRY_DSN, send_default_pii=False, include_local_variables=False, max_request_body_size="never"
-    )
+    error_reports.start(SENTRY_DSN)
