@@ -21,8 +21,8 @@ NOTE = (
 def measure(ground: Ground, rate: float, count: int) -> Section:
     ground.stop_workers()
     file = ground.folder / "parts.json"
-    simple = ["rqworker", "default", "--worker-class", "rq.worker.SimpleWorker", "--verbosity", "0"]
-    worker = ground.start("worker1", [sys.executable, "-m", "bench.sampled", str(file), *simple])
+    ours = ["rqworker", "default", "--worker-class", "connector.worker.ShopWorker", "--verbosity", "0"]
+    worker = ground.start("worker1", [sys.executable, "-m", "bench.sampled", str(file), *ours])
     ground.start("clock", stack.manage("clock"))
     time.sleep(4)
     Driver(ground, ground.stores[:1], seed=8).run(rate, 5)

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from connector import audits, inbox, neighbours, parcels, pulls, steps, wake
 from connector.models import Audit, Connection, InboxEvent, Order, Parcel
+from connector.turns import Turn, Turns
 from connector.work import Work, run
 
 log = logging.getLogger(__name__)
@@ -37,39 +38,52 @@ DUE_KINDS = "SELECT " + ", ".join(DUE.format(table=model._meta.db_table) for mod
 pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix="row")
 
 
-def drain(shop_id: int) -> None:
-    """A turn of a shop. PostgreSQL may go away meanwhile: no exception leaves, for RQ would keep it with its trace."""
+def begin(shop_id: int) -> None:
+    """What RQ runs: a turn of the shop, beside the turns of other shops."""
+    wake.lower(shop_id)
+    turns.begin(shop_id)
+
+
+def drain(shop_id: int, turn: Turn | None = None) -> None:
+    """A turn of a shop. PostgreSQL may go away meanwhile: no exception leaves."""
     try:
-        take_turn(shop_id)
+        take_turn(shop_id, turn or Turn())
     except (OperationalError, InterfaceError) as error:
         log.warning(
             "the database went away; the sweep will find the work",
             extra={"shop": shop_id, "error": type(error).__name__},
         )
+    except Exception:
+        log.exception("a turn broke; the sweep will find the work", extra={"shop": shop_id})
 
 
-def take_turn(shop_id: int) -> None:
+turns = Turns(drain, at_once=settings.DRAIN_TURNS)
+
+
+def take_turn(shop_id: int, turn: Turn) -> None:
     """Advance the shop's due rows until none is left or our turn is over; then the next shop's turn comes."""
     close_old_connections()
-    wake.lower(shop_id)
     until = monotonic() + settings.DRAIN_TURN_SECONDS
     running: set[Future[None]] = set()
     rounds = itertools.count()
-    while monotonic() < until:
-        free = settings.DRAIN_THREADS - len(running)
-        claimed = [pool.submit(advance, row) for row in claim(shop_id, free, next(rounds))]
-        running.update(claimed)
-        if not running:
+    while not turns.stopping.is_set():
+        rung = turn.look_out()
+        room = turns.share(settings.DRAIN_THREADS) - len(running)
+        running.update([pool.submit(advance, row) for row in claim(shop_id, room, next(rounds))])
+        if not running and turn.leave():
             return
-        running = wait(running, return_when=FIRST_COMPLETED).not_done
+        if monotonic() >= until:
+            break
+        running = wait({*running, rung}, return_when=FIRST_COMPLETED).not_done - {rung}
     wait(running)
+    turn.end()
     if due_kinds(shop_id):
         wake.shop(shop_id)
 
 
 def claim(shop_id: int, n: int, round: int = 0) -> list[Work]:
     rows: list[Work] = []
-    for model in in_turn(due_kinds(shop_id), round):
+    for model in in_turn(due_kinds(shop_id), round) if n > 0 else ():
         if len(rows) < n:
             rows += model.claim(shop_id, n - len(rows))
     neighbours.introduce(shop_id, rows)

@@ -119,7 +119,9 @@ TRACKING_EDIT_WINDOW = timedelta(hours=env.float("TRACKING_EDIT_WINDOW_HOURS", d
 KEEP_EVENTS = timedelta(days=env.float("KEEP_EVENTS_DAYS", default=30))
 KEEP_ORDERS = timedelta(days=env.float("KEEP_ORDERS_DAYS", default=548))  # 18 months
 DRAIN_TURN_SECONDS = env.float("DRAIN_TURN_SECONDS", default=5)
-DRAIN_THREADS = env.int("DRAIN_THREADS", default=8)
+DRAIN_THREADS = env.int("DRAIN_THREADS", default=16)
+DRAIN_TURNS = env.int("DRAIN_TURNS", default=4)
+STOP_SECONDS = env.float("STOP_SECONDS", default=15)
 WORKER_PROCESSES = env.int(
     "WORKER_PROCESSES", default=1
 )  # what a limiter without Valkey divides the budget by

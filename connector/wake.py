@@ -26,7 +26,7 @@ def shop(shop_id: int) -> None:
     try:
         queue = queue_at(settings.REDIS_URL)
         if queue.connection.set(FLAG.format(shop_id), 1, nx=True, ex=FLAG_SECONDS):
-            queue.enqueue("connector.jobs.drain", shop_id, result_ttl=0, failure_ttl=3600)
+            queue.enqueue("connector.jobs.begin", shop_id, result_ttl=0, failure_ttl=3600)
     except redis.RedisError as error:
         log.warning(
             "wake not sent; the sweep will find the work",

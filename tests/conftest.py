@@ -61,10 +61,12 @@ def _empty_valkey() -> Iterator[None]:
 def _close_row_threads(django_db_setup: None) -> Iterator[None]:
     """The drain's threads keep their database connections; the test database cannot be dropped under them."""
     yield
-    together = threading.Barrier(settings.DRAIN_THREADS)
+    for pool, size in ((jobs.turns.pool, jobs.turns.at_once), (jobs.pool, settings.DRAIN_THREADS)):
+        together = threading.Barrier(size)
+        wait([pool.submit(close_connections, together) for _ in range(size)])
 
-    def close() -> None:
-        together.wait()
-        connections.close_all()
 
-    wait([jobs.pool.submit(close) for _ in range(settings.DRAIN_THREADS)])
+def close_connections(together: threading.Barrier) -> None:
+    """Each thread of a pool meets the others here once, as none can be told to run something."""
+    together.wait()
+    connections.close_all()

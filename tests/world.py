@@ -47,7 +47,8 @@ class World:
         """Drain until nothing is due soon and nothing is on its way to us."""
         end, quiet = time.monotonic() + seconds, 0
         while time.monotonic() < end:
-            jobs.drain(self.shop.pk)
+            for shop_id in Shop.objects.values_list("pk", flat=True):
+                jobs.drain(shop_id)
             quiet = 0 if self.restless() else quiet + 1
             if quiet == 2:
                 return

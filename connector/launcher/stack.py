@@ -105,8 +105,8 @@ def web_command(env: Mapping[str, str]) -> list[str]:
 
 
 def worker_command() -> list[str]:
-    """The simple worker runs jobs in its own process; a fork for each job costs 20 ms."""
-    return [*manage("rqworker", "default"), "--worker-class", "rq.worker.SimpleWorker", "--verbosity", "0"]
+    ours = ["--worker-class", "connector.worker.ShopWorker"]
+    return [*manage("rqworker", "default"), *ours, "--verbosity", "0"]
 
 
 def manage(*words: str) -> list[str]:
