@@ -112,12 +112,12 @@ def skip(order: Order, by: str) -> None:
 
 
 def dismiss(order: Order, by: str) -> None:
-    """A person has seen what stands against the order; it is not shown again."""
+    """A person has seen what stands against the order: it is shown again when its figures change."""
     if not order.reason:
         return
     with transaction.atomic():
         note(order, f"dismiss {order.reason}", by)
-        order.wake(dismissed=[*order.dismissed, order.reason])
+        order.wake(dismissed=order.dismissed | {order.reason: order.detail})
     bell.ring(order.shop_id)
 
 

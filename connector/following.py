@@ -25,6 +25,7 @@ CANCEL_POLL = timedelta(seconds=1)
 CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
 SHIPPED_ELSEWHERE_TAG = "tiktok-shipped-elsewhere"
 CANCELLED_TAG = "tiktok-cancelled"
+ADDRESS = "address"  # among what TikTok changed
 PARKED_PARCELS = ("order_on_hold", "cancel_requested_shipped", "tiktok_ships", "order_not_found")
 
 
@@ -44,7 +45,7 @@ def follow(order: Order) -> None:
     if source.cancelled:
         return cancel_finalized(order, facts)
     facts |= compare_lines(order, source)
-    facts |= correct_address(order, source)
+    facts |= correct_address(order, source, facts["changed_lines"])
     flag(order, CANCEL_REQUESTED_TAG, source.is_buyer_request_cancel)
     flag(order, SHIPPED_ELSEWHERE_TAG, bool(facts["shipped_elsewhere"]))
     flag(order, mapping.HOLD_TAG, source.status == "ON_HOLD")  # a merchant may have completed it in the hold
@@ -163,12 +164,16 @@ def compare_lines(order: Order, source: Source) -> dict[str, Any]:
         if line.tracking_number and carriers.clean(line.tracking_number) not in ours
     }
     return {
-        "changed_lines": [asdict(change) for change in mapping.differences(order.money, source)],
+        "changed_lines": [as_json(change) for change in mapping.differences(order.money, source)],
         "shipped_elsewhere": [{"carrier": carrier, "number": number} for carrier, number in sorted(foreign)],
     }
 
 
-def correct_address(order: Order, source: Source) -> dict[str, Any]:
+def as_json(change: mapping.Difference) -> dict[str, Any]:
+    return asdict(change) | {"unit_ids": list(change.unit_ids)}
+
+
+def correct_address(order: Order, source: Source, changes: list[dict[str, Any]]) -> dict[str, Any]:
     never = order.addressed_as_of is None  # a merchant completed the draft before TikTok gave an address
     address = mapping.address(source)
     if not (never or address_is_newer(order, source)) or order.shopify_state or source.status == "ON_HOLD":
@@ -176,33 +181,44 @@ def correct_address(order: Order, source: Source) -> dict[str, Any]:
     if source.masked or address is None:
         return {}
     if order.parcels.exclude(state=ParcelState.WITHDRAWN).exists():
-        return {"changed_lines": [{"what": "address"}]} if told_of_address(order) else {}
-    shopify_for(order.shop).set_order_address(order.order_gid, address)
-    order.wrote("orderUpdate", order=order.order_gid, changed=["address"])
+        told = told_of_address(order)
+        return {"changed_lines": [*changes, {"what": ADDRESS, "told": told}]} if told else {}
+    note = words_after_the_hold(order) if never else None
+    shopify_for(order.shop).set_order_address(order.order_gid, address, note)
+    order.wrote("orderUpdate", order=order.order_gid, changed=["address", "note"] if note else ["address"])
     return {"addressed_as_of": source.update_time}
 
 
-def told_of_address(order: Order) -> bool:
+def words_after_the_hold(order: Order) -> str | None:
+    """The note of an order that was completed by hand, without our words about the hold; None where it has none."""
+    state = shopify_for(order.shop).get_order(order.order_gid)
+    now = state.note if state else ""
+    note = mapping.released_note(now, order.tiktok_id)
+    return note if note != now else None
+
+
+def told_of_address(order: Order) -> int:
     """TikTok's update time moves with everything, its mark of a new address stays for ever: that the address is newer
-    than the one Shopify has, only the doorbell tells. It was never kept, so it cannot be compared.
+    than the one Shopify has, only the doorbell tells. It was never kept, so it cannot be compared. Returns the time of
+    the last one, or 0.
     """
     if order.addressed_as_of is None:
-        return False
+        return 0
     rang = InboxEvent.objects.filter(source="tiktok", key__startswith=address_updates(order.tiktok_id))
-    times = [int(event.facts.get("update_time", 0)) for event in rang]
-    return max(times, default=0) > order.addressed_as_of.timestamp()
+    last = max((int(event.facts.get("update_time", 0)) for event in rang), default=0)
+    return last if last > order.addressed_as_of.timestamp() else 0
 
 
 def still_standing(order: Order, source: Source, facts: dict[str, Any]) -> dict[str, Any]:
-    """The most serious thing that stands against this order and that no person has seen.
+    """The most serious thing that stands against this order and that no person has seen with these figures.
 
     What was seen and is over may come again: then it is news.
     """
     standing = dict(standing_reasons(order, source, facts))
-    reason = next((reason for reason in standing if reason not in order.dismissed), "")
-    over = set(order.dismissed) - standing.keys()
-    seen = {"dismissed": [other for other in order.dismissed if other not in over]} if over else {}
-    return {"reason": reason, "detail": standing.get(reason, {})} | seen
+    seen = {reason: figures for reason, figures in order.dismissed.items() if reason in standing}
+    reason = next((reason for reason, figures in standing.items() if seen.get(reason) != figures), "")
+    over = {"dismissed": seen} if seen != order.dismissed else {}
+    return {"reason": reason, "detail": standing.get(reason, {})} | over
 
 
 def standing_reasons(
@@ -212,13 +228,14 @@ def standing_reasons(
     state = facts.get("shopify_state", order.shopify_state)
     elsewhere, changes = facts["shipped_elsewhere"], facts["changed_lines"]
     live = source.status not in ("DELIVERED", "COMPLETED")
-    address_only = changes == [{"what": "address"}]
+    address = [change for change in changes if change["what"] == ADDRESS]
+    lines = [change for change in changes if change["what"] != ADDRESS]
     candidates: list[tuple[bool, str, dict[str, Any]]] = [
         (source.is_buyer_request_cancel, "cancel_requested", {"order": order.order_name}),
         (bool(state) and live, f"merchant_{state}", {"order": order.order_name}),
         (bool(elsewhere), "shipped_elsewhere", {"parcels": elsewhere}),
-        (address_only, "address_changed_after_shipped", {}),
-        (bool(changes) and not address_only, "lines_changed_after_finalize", {"changes": changes}),
+        (bool(address), "address_changed_after_shipped", {"changes": address}),
+        (bool(lines), "lines_changed_after_finalize", {"changes": lines}),
         (
             order.reason == "draft_completed_by_hand" and source.status == "ON_HOLD",
             "draft_completed_by_hand",

@@ -312,7 +312,7 @@ class Order(Work):
     changed_lines = models.JSONField(default=list, blank=True)  # what TikTok changed after we finalized
     shipped_elsewhere = models.JSONField(default=list, blank=True)  # numbers at TikTok that we did not send
     flags = ArrayField(models.TextField(), default=list, blank=True)  # warning tags that stand on the order
-    dismissed = ArrayField(models.TextField(), default=list, blank=True)  # reasons a person has seen
+    dismissed = models.JSONField(default=dict, blank=True)  # what a person has seen: reason: its figures then
     other_line_gids = ArrayField(
         models.TextField(), default=list, blank=True
     )  # our lines that are no unit: tax

@@ -33,7 +33,7 @@ def defer(order: Order) -> None:
     except (
         shopify_app.errors.Rejected
     ) as error:  # terms that a lost answer set already, or a permission taken back
-        order.wrote("paymentTermsCreate", refused=error.public)
+        order.wrote("paymentTermsCreate", refused=words_of(error))
 
 
 def owed(order: Order) -> bool:
@@ -54,8 +54,15 @@ def pay(order: Order) -> None:
     try:
         shopify.pay_manually(order.order_gid, order.payment_method, order.paid_at or timezone.now())
     except shopify_app.errors.Rejected as error:
-        order.wrote("orderCreateManualPayment", refused=error.public)
+        order.wrote("orderCreateManualPayment", refused=words_of(error))
         shopify.mark_paid(order.order_gid)
         order.wrote("orderMarkAsPaid", order=order.order_gid)
     else:
         order.wrote("orderCreateManualPayment", order=order.order_gid, method=order.payment_method)
+
+
+def words_of(error: shopify_app.errors.Rejected) -> str:
+    """What Shopify refuses of the payment alone. An access that is lost for everything is no refusal: it goes on up."""
+    if isinstance(error, shopify_app.errors.AccessLost) and error.code != shopify_app.errors.SCOPE_MISSING:
+        raise error
+    return error.public

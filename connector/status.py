@@ -14,6 +14,7 @@ from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from connector.models import Connection, Heartbeat, InboxEvent, Order, Parcel
+from connector.states import KEPT_OUT
 from connector.work import Work
 
 ROWS: dict[str, type[Work]] = {
@@ -88,7 +89,7 @@ def status() -> dict[str, Any]:
         "pull_age_seconds": age(pulled),
         "connections": active.count(),
         "connections_paused": active.exclude(paused_reason="").count(),
-        "orders_asking": Order.objects.exclude(reason="").count(),
+        "orders_asking": Order.objects.exclude(reason="").exclude(state__in=KEPT_OUT).count(),
         "due": {kind: due(model) for kind, model in ROWS.items()},
     }
 

@@ -20,7 +20,7 @@ import urllib3
 from django.conf import settings
 
 from .budget import Budget, jitter
-from .errors import AccessLost, Busy, Rejected, ShopifyError, Unavailable
+from .errors import SCOPE_MISSING, AccessLost, Busy, Rejected, ShopifyError, Unavailable
 from .oauth import retry_after
 from .orders import (
     CompletedOrder,
@@ -279,9 +279,11 @@ class Client:
         changes = {"customAttributes": _attributes_in(attributes), "metafields": [metafield]}
         self._write(ORDER_UPDATE, {"input": {"id": order_id, **changes}})
 
-    def set_order_address(self, order_id: str, address: PostalAddress) -> None:
-        """Replace the shipping address of an order."""
+    def set_order_address(self, order_id: str, address: PostalAddress, note: str | None = None) -> None:
+        """Replace the shipping address of an order, and its note where one is given."""
         changes = {"id": order_id, "shippingAddress": _address_in(address)}
+        if note is not None:
+            changes["note"] = note
         self._write(ORDER_UPDATE, {"input": changes}, address)
 
     def cancel_order(
@@ -545,8 +547,8 @@ def _graphql_error(answer: Mapping[str, Any], request_id: str, operation: Operat
         return Busy(message, retry_after=_throttled_wait(_cost(answer)), request_id=request_id)
     if TRANSIENT_CODES.intersection(codes):
         return Unavailable(message, code=code, request_id=request_id, may_have_acted=operation.writes)
-    if "ACCESS_DENIED" in codes:
-        return AccessLost(message, code="ACCESS_DENIED", request_id=request_id)
+    if SCOPE_MISSING in codes:
+        return AccessLost(message, code=SCOPE_MISSING, request_id=request_id)
     return Rejected(message, code=code, request_id=request_id)
 
 
@@ -716,6 +718,7 @@ def _order(node: Mapping[str, Any]) -> OrderState:
         total=total,
         currency=currency,
         updated_at=_time(node["updatedAt"]),
+        note=node.get("note") or "",
         fulfillments=tuple(_fulfillment(f, node["id"]) for f in node.get("fulfillments", ())),
     )
 

@@ -8,6 +8,9 @@ PERSONAL = re.compile(
 )
 
 
+SCOPE_MISSING = "ACCESS_DENIED"  # one permission is not granted, the access as such stands
+
+
 class ShopifyError(Exception):
     """Base of every error this package raises on purpose. `may_have_acted`: a write may have happened all the same."""
 

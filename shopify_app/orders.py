@@ -150,7 +150,7 @@ class Fulfillment:
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """An order as it stands. `fulfillments` is filled by `search_orders_updated` only."""
+    """An order as it stands. `fulfillments` is filled by `search_orders_updated` only, `note` by `get_order` only."""
 
     id: str
     name: str
@@ -162,6 +162,7 @@ class OrderState:
     total: Decimal
     currency: str
     updated_at: datetime
+    note: str = ""
     fulfillments: tuple[Fulfillment, ...] = ()
 
     @property

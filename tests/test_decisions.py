@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from world import World
 
-from connector import choices
+from connector import choices, status
 from connector.models import Connection, Order, SkuLink
 from connector.states import OrderState as State
 from connector.states import ParcelState
@@ -158,6 +158,13 @@ def test_another_connectors_orders_stop_the_import_until_a_person_decides(worlds
 
 
 # ---- shipped outside, cancel requests, cancellations ----
+
+
+def test_what_is_kept_out_of_shopify_asks_nobody(world):
+    kept_out = world.placed(age=7200, hold_seconds=9000)
+    world.placed(lines=[("NO-SUCH-SKU", 1)])
+    assert (kept_out.state, kept_out.reason) == (State.OFFERED, "older_than_connection")
+    assert status.status()["orders_asking"] == 1
 
 
 def test_an_order_first_seen_shipped_is_listed_and_imported_only_by_choice(world):
@@ -619,6 +626,18 @@ def test_a_draft_that_a_merchant_completed_gets_its_address_and_is_followed(worl
     order = world.order(order.tiktok_id)
     assert order.reason == ""
     assert shopify_order(world, order).shipping_address["zip"]
+    assert "on hold" not in shopify_order(world, order).note
+
+
+def test_what_a_merchant_wrote_in_an_order_completed_by_hand_stays(world):
+    order = world.placed()
+    world.pass_time(2)
+    world.store.edit_draft(order.draft_gid, note=f"{draft_of(world, order).note}\nPack with care")
+    world.store.complete_draft(order.draft_gid)
+    world.settle()
+    world.release_hold()
+    note = shopify_order(world, world.order(order.tiktok_id)).note
+    assert "on hold" not in note and note.endswith("Pack with care")
 
 
 @pytest.mark.parametrize(

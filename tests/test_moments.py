@@ -102,6 +102,43 @@ def test_a_dismissed_cancel_request_does_not_hide_the_next_one(world):
     assert world.order(order.tiktok_id).reason == "cancel_requested"
 
 
+def test_a_dismissed_difference_does_not_hide_a_further_one(world):
+    order = world.finalized(lines=[("TEE-BLK-M", 3)])
+    for left in ("2", "1"):
+        world.tiktok.cancel_lines(order.tiktok_id, 1)
+        world.settle()
+        order = world.order(order.tiktok_id)
+        assert order.reason == "lines_changed_after_finalize"
+        assert [change["after"] for change in order.detail["changes"]] == [left]
+        choices.dismiss(order, by="7")
+        world.settle()
+        assert world.order(order.tiktok_id).reason == ""
+    choices.look_again(order, by="7")
+    world.settle()
+    assert world.order(order.tiktok_id).reason == ""
+
+
+def test_an_address_that_changed_hides_no_cancelled_line_and_may_change_again(world):
+    order = world.finalized(lines=[("TEE-BLK-M", 2), ("MUG-WHT", 1)])
+    mug = next(line.id for line in world.store.orders[order.order_gid].lines if line.sku == "MUG-WHT")
+    world.store.fulfill(order.order_gid, lines={mug: 1}, company="UPS", numbers=["1Z410E7W0392751591"])
+    world.settle()
+    world.tiktok.cancel_lines(order.tiktok_id, 1)
+    world.settle()
+    standing = ["lines_changed_after_finalize"]
+    for street in ("77 New Street", "78 New Street"):
+        world.pass_time(2)
+        world.tiktok.change_address(order.tiktok_id, address_line1=street)
+        world.settle()
+        for reason in ["address_changed_after_shipped", *standing]:
+            order = world.order(order.tiktok_id)
+            assert order.reason == reason
+            choices.dismiss(order, by="7")
+            world.settle()
+        standing = []
+        assert world.order(order.tiktok_id).reason == ""
+
+
 # ---- a create in doubt ----
 
 

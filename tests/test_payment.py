@@ -63,6 +63,20 @@ def test_a_permission_taken_back_meanwhile_leaves_a_paid_order(named):
     named.shopify.violations.clear()
 
 
+@pytest.mark.parametrize("operation", ["paymentTermsCreate", "orderCreateManualPayment"])
+def test_a_store_that_freezes_in_between_pauses_and_is_paid_under_the_name_afterwards(named, operation):
+    order = named.placed()
+    named.shopify.faults.add(operation, "402")
+    named.release_hold()
+    named.connection.refresh_from_db()
+    assert named.connection.paused_reason == "shopify_access_lost"
+    assert not order.log.filter(detail__has_key="refused").exists()
+    named.after(25 * 3600)
+    order = named.order(order.tiktok_id)
+    placed = shopify_order(named, order)
+    assert (placed.financial_status, placed.payment_gateway_names) == ("PAID", ["TikTok Shop"])
+
+
 @pytest.mark.parametrize(
     "operation", ["paymentTermsCreate", "draftOrderComplete", "orderCreateManualPayment"]
 )
