@@ -69,9 +69,15 @@ def tiktok_packages(event: InboxEvent) -> str:
 
 
 def tiktok_deauthorized(event: InboxEvent) -> str:
+    """Stop at once; unless the seller agreed again after the event, which may come late and more than once."""
     connection = connection_of(event)
-    if connection is not None:
-        connection.pause("tiktok_access_lost", "The seller removed the app in TikTok Shop.")
+    if connection is None:
+        return "no connection"
+    granted_at = connection.tiktok_shop.seller.granted_at
+    # TikTok's times are whole seconds.
+    if event.triggered_at and granted_at and event.triggered_at < granted_at.replace(microsecond=0):
+        return "older than the grant"
+    connection.pause("tiktok_access_lost", "The seller removed the app in TikTok Shop.")
     return ""
 
 
