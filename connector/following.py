@@ -18,7 +18,7 @@ from connector.states import MOVES, ParcelState
 from connector.states import OrderState as State
 from connector.waits import recheck_due
 from tiktok.orders import Order as Source
-from tiktok.records import ExternalLine, ExternalOrder
+from tiktok.records import EXTERNAL_LINES, ExternalLine, ExternalOrder
 from tiktok.webhooks import address_updates
 
 CANCEL_POLL = timedelta(seconds=1)
@@ -87,10 +87,13 @@ def refer_in_shopify(order: Order) -> bool:
 
 
 def tell_tiktok(order: Order) -> None:
-    """Shopify's ids at TikTok. It needs a scope of its own; without it the order lacks nothing."""
+    """Shopify's ids at TikTok: the order's, and those of as many lines as TikTok takes. It needs a scope of its own;
+    without it the order lacks nothing.
+    """
     units = OrderLine.objects.filter(order=order).exclude(shopify_line_gid="")
     lines = tuple(
-        ExternalLine(id=legacy(unit.shopify_line_gid), origin_id=unit.tiktok_line_id) for unit in units
+        ExternalLine(id=legacy(unit.shopify_line_gid), origin_id=unit.tiktok_line_id)
+        for unit in units[:EXTERNAL_LINES]
     )
     reference = ExternalOrder(order_id=order.tiktok_id, id=legacy(order.order_gid), lines=lines)
     try:

@@ -536,6 +536,14 @@ def test_sixty_lines_and_forty_units_of_one_sku_go_through(world):
     assert order.lines.exclude(shopify_line_gid="").count() == 60
 
 
+def test_an_order_of_more_units_than_tiktok_takes_references_for_is_referenced_all_the_same(world):
+    order = world.finalized(lines=[("TEE-BLK-M", 130)])
+    (told,) = world.tiktok_effects("external_order")
+    assert told["external_id"] == order.order_gid.rpartition("/")[2]
+    assert len(told["line_items"]) == 100
+    assert not order.log.filter(call="external_orders", detail__has_key="refused").exists()
+
+
 # ---- what a merchant does ----
 
 

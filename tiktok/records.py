@@ -128,6 +128,11 @@ class ExternalLine:
     origin_id: str
 
 
+EXTERNAL_LINES = (
+    100  # of one order; a call with more is refused whole, and another call may replace what stands
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalOrder:
     """A Shopify order (`id`) attached to a TikTok order (`order_id`)."""
