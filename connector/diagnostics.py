@@ -15,6 +15,8 @@ ORDER = (
     "reason",
     "detail",
     "tiktok_status",
+    "cancelled_by",
+    "cancel_reason",
     "kinds",
     "draft_gid",
     "draft_name",

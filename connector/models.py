@@ -20,6 +20,7 @@ from shopify_app.models import Shop
 # last_error of a row that waits for its connection
 PAUSED = "connection_paused"
 DISCONNECTED = "disconnected"
+CANCELLATION = ("cancelled_by", "cancel_reason")  # what the log keeps of a move to CANCELLED
 KEEP, DELETE = "keep", "delete"  # what becomes of held drafts at a disconnect: settings["held_drafts"]
 
 
@@ -279,6 +280,8 @@ class Order(Work):
     combine_group = models.TextField(default="", blank=True)
     split_or_combine = models.TextField(default="", blank=True)
     cancel_requested = models.BooleanField(default=False)
+    cancelled_by = models.TextField(default="", blank=True)  # one of tiktok.cancelling.ROLES
+    cancel_reason = models.TextField(default="", blank=True)  # one of tiktok.cancelling.REASONS, or OTHER
     money = models.JSONField(default=dict, blank=True)
     currency = models.TextField(default="", blank=True)
     expected_total = models.DecimalField(max_digits=16, decimal_places=4, null=True)
@@ -364,10 +367,13 @@ class Order(Work):
             raise IllegalMove(f"{self.ref}: {self.state} -> {to}")
         old, reason = self.state, facts.setdefault("reason", "")
         facts.setdefault("detail", {})
+        cancelled = {
+            name: facts[name] for name in CANCELLATION if to == OrderState.CANCELLED and facts.get(name)
+        }
         with transaction.atomic():
             self.succeed(due_at, state=to, changed_at=timezone.now(), **facts)
             OrderLog.objects.create(
-                order=self, what="moved", old=old, new=to, reason=reason, detail=facts["detail"]
+                order=self, what="moved", old=old, new=to, reason=reason, detail=facts["detail"] | cancelled
             )
 
     def ask(

@@ -10,6 +10,7 @@ from connector import mapping
 from connector.models import Order, OrderLine
 from connector.platforms import tiktok_for
 from shopify_app.orders import CompletedOrder, Draft
+from tiktok import cancelling
 from tiktok.orders import Order as Source
 
 RELEASE = ("ON_HOLD", "AWAITING_SHIPMENT")
@@ -45,6 +46,8 @@ def observed(order: Order, source: Source) -> dict[str, Any]:
         "combine_group": source.auto_combine_group_id,
         "split_or_combine": source.split_or_combine_tag,
         "cancel_requested": source.is_buyer_request_cancel,
+        "cancelled_by": cancelling.role(source.cancellation_initiator) if source.cancelled else "",
+        "cancel_reason": cancelling.why(source.cancel_reason) if source.cancelled else "",
     }
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from connector.models import OrderLog
+from connector import cancelled
+from connector.models import CANCELLATION, OrderLog
 from connector.reasons import reason
 from connector.states import OrderState, ParcelState
 
@@ -34,16 +35,20 @@ def timeline(log: Iterable[OrderLog]) -> list[Entry]:
 
 def entry(row: OrderLog) -> Entry:
     title, words = WRITERS.get(row.what, written)(row)
-    told = {} if row.what == "asked" else row.detail
+    hidden = row.detail if row.what == "asked" else CANCELLATION
+    told = {name: value for name, value in row.detail.items() if name not in hidden}
     number = {"tracking": row.parcel.number} if row.parcel and "number" not in row.detail else {}
     return Entry(row.at, row.what, title, words, facts_of(number | told), row.by)
 
 
 def moved(row: OrderLog) -> tuple[Words, Words]:
     states = ParcelState if row.parcel_id else OrderState
-    return f"{states(row.old).label} → {states(row.new).label}", reason(
-        row.reason
-    ).title if row.reason else ""
+    why = (
+        reason(row.reason).title
+        if row.reason
+        else cancelled.told(*(row.detail.get(name, "") for name in CANCELLATION))
+    )
+    return f"{states(row.old).label} → {states(row.new).label}", why
 
 
 def asked(row: OrderLog) -> tuple[Words, Words]:

@@ -8,7 +8,7 @@ from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from connector import deadlines
+from connector import cancelled, deadlines
 from connector.models import Connection, Order, Parcel
 from connector.reasons import Reason
 from connector.reasons import reason as reason_of
@@ -93,6 +93,12 @@ def money(amount: Decimal | None, currency: str) -> str:
     if amount is None:
         return ""
     return f"{number_format(amount, 0 if currency in WITHOUT_CENTS else 2, force_grouping=True)} {currency}"
+
+
+@register.filter
+def cancellation(order: Order) -> str:
+    """Who cancelled an order and why, or nothing."""
+    return cancelled.told(order.cancelled_by, order.cancel_reason)
 
 
 @register.filter
