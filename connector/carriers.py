@@ -267,8 +267,9 @@ def check(provider_name: str, number: str) -> Verdict:
     """Judge a number before TikTok sees it: that takes one correction, within 72 hours (TikTok contract 5.2).
 
     A failed check digit blocks where the format is certain and warns where it is not. A shape that none of the
-    carrier's formats has blocks where one of them is certain and warns where none is; a carrier without published
-    formats passes. A partner's numbers pass only where they do not tell their own carrier (TikTok contract 10.2).
+    carrier's formats has warns: carriers print more than they publish (TikTok contract 10.3). What only another carrier
+    prints blocks; a carrier without published formats passes. A partner's numbers pass only where they do not tell
+    their own carrier (TikTok contract 10.2).
     """
     number = clean(number)
     if not number:
@@ -300,16 +301,13 @@ def _judge(shaped: list[tuple[Format, int, bool | None]]) -> Verdict:
 def _judge_stranger(provider_name: str, number: str) -> Verdict:
     """A number that has no shape of its provider: another carrier's, or one nobody published."""
     own = _own_formats(frozenset({normalise(provider_name)}))
-    certain = any(f.strength >= STRENGTH["high"] for f in own)
     others = [fit for fit in fits(number) if fit.alone and fit.check_ok is not False]
     if others:
         level: Level = "block" if own else "warn"
         owners = tuple(dict.fromkeys(fit.provider_name for fit in others))
         return Verdict(level, others[0].format_id, "number_mismatch", "other_carrier", owners)
     if own:
-        return Verdict(
-            "block" if certain else "warn", reason="number_unlike_carrier", detail="unknown_format"
-        )
+        return Verdict("warn", reason="number_unlike_carrier", detail="unknown_format")
     return Verdict("ok")
 
 

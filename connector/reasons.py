@@ -496,13 +496,14 @@ ROWS = (
         "number_unlike_carrier",
         _("The number does not look like this carrier's"),
         _(
-            "None of the numbers that this carrier prints has this form, so one of the two is probably mistyped. "
-            "TikTok allows a single correction, so it was not sent."
+            "None of the numbers that this carrier is known to print has this form. It goes to TikTok as it is: "
+            "carriers print more than they publish."
         ),
         _(
-            "Correct the carrier or the number in the fulfillment in Shopify, or send it anyway if both are right."
+            "Compare it with the label. If it is wrong, correct it in the fulfillment in Shopify: one correction is "
+            "possible, for 72 hours after shipping."
         ),
-        SEND_ANYWAY,
+        OPEN_SHOPIFY,
         _("Number: {number}. Carrier: {carrier}."),
     ),
     Reason(

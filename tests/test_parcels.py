@@ -71,6 +71,21 @@ def test_a_carriers_spelling_and_a_numbers_spaces_do_not_matter(world, company, 
 
 
 @pytest.mark.parametrize(
+    ("company", "reason"), [("UPS", "tracking_refused"), ("LaserShip", "tracking_warning")]
+)
+def test_a_number_of_no_known_form_is_tiktoks_to_judge(world, company, reason):
+    order = world.finalized()
+    fulfillment = ship(world, order, company, "HELLO12345")
+    parcel = world.parcel(order)
+    assert (parcel.verdict, parcel.reason) == ("warn", reason)
+    assert "match" in parcel.detail["words"]
+    world.store.update_tracking(fulfillment.id, company="UPS", numbers=[UPS])
+    world.settle()
+    assert Parcel.objects.get(order=order, number=UPS).state == State.ACCEPTED
+    assert len(world.tiktok_effects("correction")) == (reason == "tracking_warning")
+
+
+@pytest.mark.parametrize(
     ("company", "number", "reason"),
     [
         ("UPS", "1Z410E7W0392751592", "number_invalid"),

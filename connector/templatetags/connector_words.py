@@ -43,7 +43,9 @@ RESOLVED = {
 }
 VERDICTS = {
     "ok": _("It fits the carrier."),
-    "warn": _("It may fit: the carrier's format is not certain."),
+    "warn": _(
+        "Not certain: compare it with the label. It has no form that we know this carrier by for sure."
+    ),
     "block": _("It does not fit the carrier."),
 }
 SELLER_CENTERS = {"US": "https://seller-us.tiktok.com", "GB": "https://seller-uk.tiktok.com"}
