@@ -44,13 +44,15 @@ def follow(order: Order) -> None:
         order.shopify_state = facts["shopify_state"]
     if source.cancelled:
         return cancel_finalized(order, facts)
-    facts |= compare_lines(order, source)
+    sent = set(order.parcels.values_list("number", flat=True))
+    facts |= compare_lines(order, source, sent)
     facts |= correct_address(order, source, facts["changed_lines"])
     flag(order, CANCEL_REQUESTED_TAG, source.is_buyer_request_cancel)
     flag(order, SHIPPED_ELSEWHERE_TAG, bool(facts["shipped_elsewhere"]))
     flag(order, mapping.HOLD_TAG, source.status == "ON_HOLD")  # a merchant may have completed it in the hold
     facts |= still_standing(order, source, facts) | {"flags": order.flags}
-    wake_parcels(order)
+    if sent:
+        wake_parcels(order)
     to = state_of(source)
     if to != order.state and to in MOVES[order.state]:
         return order.move(to, **facts)
@@ -156,11 +158,10 @@ def cancel_finalized(order: Order, facts: dict[str, Any]) -> None:
     return order.wait(timezone.now() + CANCEL_POLL, **facts)
 
 
-def compare_lines(order: Order, source: Source) -> dict[str, Any]:
+def compare_lines(order: Order, source: Source, ours: set[str]) -> dict[str, Any]:
     """What TikTok changed after we finalized, and the numbers it holds that we did not send."""
     gone = {line.id for line in source.line_items if line.cancelled}
     OrderLine.objects.filter(order=order, tiktok_line_id__in=gone, cancelled=False).update(cancelled=True)
-    ours = set(order.parcels.values_list("number", flat=True))
     foreign = {
         (line.shipping_provider_name or source.shipping_provider, line.tracking_number)
         for line in source.line_items

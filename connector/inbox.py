@@ -1,6 +1,7 @@
 """What an event means to us. Each is a doorbell: it wakes rows, and the truth is read from the platform."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,12 +52,12 @@ def wake_known(event: InboxEvent, connection: Connection) -> set[int]:
     """Wake the order, also in a store that the TikTok shop fed before. Returns the connections that know it."""
     known = Order.objects.filter(
         tiktok_id=event.subject, connection__tiktok_shop_id=connection.tiktok_shop_id
-    )
-    for order in known:
-        order.wake()
-        if order.shop_id != connection.shop_id:
-            wake.shop(order.shop_id)
-    return {order.connection_id for order in known}
+    ).values_list("pk", "connection_id", "shop_id")
+    if known:
+        Order.objects.filter(pk__in=[pk for pk, _, _ in known]).update(due_at=timezone.now())
+    for shop_id in {shop_id for _, _, shop_id in known} - {connection.shop_id}:
+        wake.shop(shop_id)
+    return {connection_id for _, connection_id, _ in known}
 
 
 def tiktok_packages(event: InboxEvent) -> str:
@@ -92,11 +93,16 @@ def tiktok_expiring(event: InboxEvent) -> str:
 
 def connection_of(event: InboxEvent) -> Connection | None:
     """The connection of the TikTok shop that the event names; of an event that names none, the shop's only one."""
-    mine = Connection.objects.filter(shop=event.owner)
-    tiktok_shop = event.facts.get("shop_id")
-    if tiktok_shop:
-        mine = mine.filter(tiktok_shop__shop_id=tiktok_shop)
-    return mine.order_by("-active", "-pk").first()
+    named = event.facts.get("shop_id")
+    mine = [one for one in connections_of(event) if not named or one.tiktok_shop.shop_id == named]
+    found = max(mine, key=lambda one: (one.active, one.pk), default=None)
+    return copy(found) if found else None
+
+
+def connections_of(event: InboxEvent) -> Sequence[Connection]:
+    if event.connections is not None:
+        return event.connections
+    return list(Connection.objects.filter(shop=event.owner).select_related("tiktok_shop"))
 
 
 # ---- Shopify -------------------------------------------------------------------------------------

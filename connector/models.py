@@ -3,6 +3,7 @@
 Nothing here holds a buyer's name, address, phone, e-mail or message: those pass through memory only.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Self
 
@@ -197,6 +198,8 @@ class InboxEvent(Work):
     received_at = models.DateTimeField(default=timezone.now)
     done_at = models.DateTimeField(null=True)
     outcome = models.TextField(default="", blank=True)
+
+    connections: "Sequence[Connection] | None" = None  # the shop's, as neighbours.py knows them
 
     class Meta:
         constraints = [UniqueConstraint(fields=["source", "key"], name="an_event_is_stored_once")]

@@ -39,6 +39,7 @@ def introduce(shop_id: int, rows: Iterable[Work]) -> None:
     for row in rows:
         if isinstance(row, InboxEvent):
             row.shop = copy(shop)
+            row.connections = tuple(connections.values())
         elif isinstance(row, Connection):
             take_after(row, connections[row.pk])
         elif isinstance(row, Order):
