@@ -7,7 +7,7 @@ ifeq ($(BROWSER),0)
 CHOICE = -m "not browser"
 endif
 
-.PHONY: run up bench chaos quick full test checks lint format migrations clean
+.PHONY: run up bench chaos fuzz quick full test checks lint format migrations clean
 
 run: .venv/.installed  ## everything with both sandboxes and a demo shop
 	@exec $(PY) -m connector.launcher --end-with-parent run
@@ -28,6 +28,9 @@ checks: lint
 chaos: .venv/.installed  ## orders under faults and kills, then an account of every one; `full` takes about an hour
 	@exec $(PY) -m bench.chaos $(if $(filter full,$(MAKECMDGOALS)),full,quick) \
 	  $(if $(orders),--orders $(orders)) $(if $(seed),--seed $(seed)) $(if $(write),--write)
+
+fuzz: .venv/.installed  ## nonsense at every door, 24,000 examples; about 15 minutes
+	@LOG_LEVEL=CRITICAL FUZZ_EXAMPLES=$(or $(examples),6000) $(PY) -m pytest -q -s tests/test_fuzz.py
 
 # make bench [quick|full] [write=1]
 bench: .venv/.installed  ## every figure of the budgets in one table; about 15 minutes, `quick` 2

@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from csp.constants import NONCE, NONE, SELF
 from csp.utils import build_policy
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.core.exceptions import BadRequest, RequestDataTooBig, SuspiciousOperation
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, UnreadablePostError
+from django.http.multipartparser import MultiPartParserError
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -38,6 +40,7 @@ log = logging.getLogger(__name__)
 RETRY_WITH_FRESH_TOKEN = "X-Shopify-Retry-Invalid-Session-Request"  # noqa: S105  (a header's name)
 RELOAD = "shopify-reload"
 UNAVAILABLE = (shopify_app.errors.Unavailable, tiktok.errors.Unavailable)
+UNREADABLE = (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 REJECTED = (shopify_app.errors.Rejected, tiktok.errors.Rejected)
 
 
@@ -95,6 +98,7 @@ def answered(
     request: EmbeddedRequest, visitor: auth.Session, token: str, view: Callable[[], HttpResponseBase]
 ) -> HttpResponseBase:
     try:
+        check_readable(request)
         request.shop, request.user_id = admit(visitor, token), visitor.user
         with timezone.override(zone(request.shop)):
             return view()
@@ -102,6 +106,10 @@ def answered(
         return ask_for_token(request)
     except Http404:
         return trouble(request, 404)
+    except RequestDataTooBig:
+        return trouble(request, 413)
+    except UNREADABLE:  # no page of ours sends such a thing
+        return trouble(request, 400)
     except UNAVAILABLE as error:
         return trouble(request, 503, error.public)
     except REJECTED as error:
@@ -109,6 +117,13 @@ def answered(
     except Exception:
         log.exception("embedded page failed", extra={"path": request.path})
         return trouble(request, 500)
+
+
+def check_readable(request: HttpRequest) -> None:
+    """Reads the whole form, as every view would; PostgreSQL takes no NUL."""
+    for given in (request.GET, request.POST):
+        if any("\x00" in text for values in given.lists() for text in (values[0], *values[1])):
+            raise BadRequest("NUL in a query or a form")
 
 
 def admit(visitor: auth.Session, token: str) -> Shop:

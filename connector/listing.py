@@ -188,9 +188,10 @@ class Cursor:
     def read(cls, text: str) -> "Cursor | None":
         placed, _sep, key = text.partition("_")
         try:
-            return cls(datetime.fromisoformat(placed) if placed else None, int(key))
+            at, pk = datetime.fromisoformat(placed) if placed else None, int(key)
         except ValueError:
             return None
+        return None if at is not None and at.tzinfo is None else cls(at, pk)
 
     @property
     def text(self) -> str:

@@ -18,6 +18,7 @@ import shopify_app.errors
 import shopify_app.webhooks
 import tiktok.errors
 import tiktok.webhooks
+from connector.mapping import ID_TAG
 from connector.wake import bell
 
 log = logging.getLogger(__name__)
@@ -95,11 +96,18 @@ def from_shopify(request: HttpRequest) -> HttpResponse:
         key=event.key,
         topic=event.topic,
         subject=event.facts.get("id", ""),
-        facts=event.facts,
+        facts=ours(event.facts),
         triggered_at=event.triggered_at,
         live=event.topic not in NO_HURRY,
     )
     return HttpResponse()
+
+
+def ours(facts: dict[str, Any]) -> dict[str, Any]:
+    """Without a merchant's own tags, which may be anybody's name."""
+    if "tags" not in facts:
+        return facts
+    return facts | {"tags": [tag for tag in facts["tags"] if tag.startswith(ID_TAG)]}
 
 
 def refused(source: str, error: Exception) -> HttpResponse:

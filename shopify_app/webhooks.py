@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,11 @@ REQUIRED = (
     "X-Shopify-API-Version",
     "X-Shopify-Webhook-Id",
 )
+TOPIC = re.compile(r"[\w./-]{1,64}", re.ASCII)
+KEY = re.compile(r"[!-~]{1,255}")
+LONGEST_WORD = 64  # times and status words
+LARGEST_ID = 2**63
+FIRST_YEAR, LAST_YEAR = 2000, 2100
 
 
 class MissingHeaders(ShopifyError):
@@ -49,6 +55,8 @@ def parse(headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> Ev
     shop_domain = shop_of(domain)
     if shop_domain is None:
         raise Malformed("the webhook names no shop", code="malformed")
+    if not (TOPIC.fullmatch(topic) and KEY.fullmatch(key)):  # headers are not signed
+        raise Malformed("the webhook names no topic or has no id", code="malformed")
     triggered_at = _time(headers.get("X-Shopify-Triggered-At"))
     return Event(key, topic, shop_domain, triggered_at, _facts(topic, _json(body)))
 
@@ -90,15 +98,18 @@ def _facts(topic: str, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _gid(kind: str, number: Any) -> str:
-    return f"gid://shopify/{kind}/{int(number)}"
+    known = int(number) if isinstance(number, str) and number.isascii() and number.isdecimal() else number
+    if type(known) is not int or not 0 < known < LARGEST_ID:
+        raise ValueError(kind)
+    return f"gid://shopify/{kind}/{known}"
 
 
 def _word(data: dict[str, Any], name: str) -> str:
-    """A text that a database takes: PostgreSQL knows no NUL."""
+    """A time or a status word. PostgreSQL knows no NUL."""
     value = data.get(name) or ""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > LONGEST_WORD or "\x00" in value:
         raise TypeError(name)
-    return value.replace("\x00", "")
+    return value
 
 
 def _object(kind: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -132,7 +143,17 @@ def _order(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tags(data: dict[str, Any]) -> list[str]:
-    return [tag for tag in (part.strip() for part in _word(data, "tags").split(",")) if tag]
+    listed = data.get("tags") or ""
+    if not isinstance(listed, str):
+        raise TypeError("tags")
+    return [tag for tag in (part.strip() for part in listed.replace("\x00", "").split(",")) if tag]
+
+
+def _scopes(data: dict[str, Any]) -> dict[str, Any]:
+    scopes = data["current"]
+    if not isinstance(scopes, list) or not all(isinstance(s, str) and TOPIC.fullmatch(s) for s in scopes):
+        raise TypeError("current")
+    return {"scopes": scopes}
 
 
 def _orders_of_customer(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -155,7 +176,7 @@ READERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "products/update": _object("Product"),
     "products/delete": _object("Product"),
     "app/uninstalled": lambda data: {},
-    "app/scopes_update": lambda data: {"scopes": [str(scope) for scope in data["current"]]},
+    "app/scopes_update": _scopes,
     "customers/data_request": _orders_of_customer("orders_requested"),
     "customers/redact": _orders_of_customer("orders_to_redact"),
     "shop/redact": lambda data: {"id": _gid("Shop", data["shop_id"])},
@@ -167,4 +188,5 @@ def _time(text: str | None) -> datetime:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
         return timezone.now()
-    return moment if moment.tzinfo else timezone.now()
+    known = moment.tzinfo is not None and FIRST_YEAR < moment.year < LAST_YEAR
+    return moment if known else timezone.now()

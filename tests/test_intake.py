@@ -97,6 +97,10 @@ def test_a_missing_header_is_400_and_leaves_no_row(name):
         b'{"id": 1e400}',
         b'{"id": {}}',
         b'{"id": 1, "updated_at": 5}',
+        b'{"id": true}',
+        b'{"id": 1.5}',
+        b'{"id": -1}',
+        b'{"id": 1, "updated_at": "%s"}' % (b"9" * 65),
         b'{"id": 1, "tags": {"a": 1}}',
         b"\xff\xfe",
     ],
@@ -117,6 +121,7 @@ def test_what_shopify_signed_in_another_shape_is_answered_and_said_once_in_the_l
         a_bell(type="one"),
         a_bell(type=True),
         a_bell(timestamp=None),
+        a_bell(timestamp="9" * 5000),
         a_bell(data=None),
         a_bell(data=[]),
         a_bell(data={"order_id": "a name with spaces"}),
@@ -136,9 +141,31 @@ def test_a_notification_with_an_odd_name_is_known_by_its_bytes(name):
     assert InboxEvent.objects.get().subject == "5771"
 
 
-def test_a_text_that_no_database_takes_is_kept_without_what_it_does_not_take():
-    assert from_shopify(b'{"id": 1, "tags": "tts-1\\u0000, a"}').status_code == 200
-    assert InboxEvent.objects.get().facts["tags"] == ["tts-1", "a"]
+def test_of_tags_only_ours_are_kept_and_without_what_no_database_takes():
+    assert from_shopify(b'{"id": 1, "tags": "tts-1\\u0000, Ana Silva"}').status_code == 200
+    assert InboxEvent.objects.get().facts["tags"] == ["tts-1"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X_Shopify_Topic": "Ana Silva, 10 Example Street"},
+        {"X_Shopify_Topic": "t" * 65},
+        {"X_Shopify_Webhook_Id": "w" * 5000},
+        {"X_Shopify_Webhook_Id": "two words"},
+        {"X_Shopify_Shop_Domain": "shop.example.com"},
+    ],
+    ids=str,
+)
+def test_a_header_that_is_none_of_shopifys_leaves_no_row(headers):
+    assert from_shopify(ORDER, **headers).status_code == 200
+    assert InboxEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "soon", ""])
+def test_a_time_that_cannot_be_is_taken_as_now(at):
+    assert from_shopify(ORDER, X_Shopify_Triggered_At=at).status_code == 200
+    assert abs(InboxEvent.objects.get().triggered_at - timezone.now()).total_seconds() < 60
 
 
 def test_an_unknown_topic_is_stored_without_its_body_and_closed_when_it_is_looked_at(shop):

@@ -45,7 +45,7 @@ def find_amount(raw: Raw, name: str) -> Decimal | None:
 def moment(raw: Raw, name: str, *, per_second: int = 1) -> datetime | None:
     """A time in unix seconds (`per_second=1000` for milliseconds); 0 and nonsense mean none."""
     value = text(raw, name)
-    if not value.isdecimal() or int(value) == 0:
+    if not value.isdecimal() or len(value) > 20 or int(value) == 0:
         return None
     try:
         return datetime.fromtimestamp(int(value) / per_second, tz=UTC)

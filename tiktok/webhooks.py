@@ -127,7 +127,7 @@ def read_event(raw: Raw, body: bytes) -> Event:
 
 
 def find_key(raw: Raw, kind: int, data: Raw, body: bytes) -> str:
-    if kind == ADDRESS_UPDATE:
+    if kind == ADDRESS_UPDATE and WORD.fullmatch(text(data, "update_time")):
         return address_updates(text(data, "order_id")) + text(data, "update_time")
     notification = text(raw, "tts_notification_id")
     return notification if WORD.fullmatch(notification) else f"{kind}:{hashlib.sha256(body).hexdigest()}"
