@@ -51,6 +51,7 @@ REDIS_URL = env.str("REDIS_URL")
 TOKEN_CIPHER = token_cipher(env.list("TOKEN_ENCRYPTION_KEYS"))
 FIRST_TOKEN_CIPHER = token_cipher(env.list("TOKEN_ENCRYPTION_KEYS")[:1])  # what a rotation writes with
 STATUS_TOKEN = env.str("STATUS_TOKEN", default="")  # opens /statusz and /metrics; empty keeps them closed
+ADMIN_ENABLED = env.bool("ADMIN_ENABLED", default=False)  # /admin/, read only
 ALLOW_LOCAL_PLATFORMS = env.bool("ALLOW_LOCAL_PLATFORMS", default=False)
 SENTRY_DSN = env.str("SENTRY_DSN", default="")
 SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", default="")  # shown on the help page
@@ -147,6 +148,9 @@ TEMPLATES = [
         "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
     }
 ]
+# What Django would do by middleware for every address, the pages do themselves (connector/embedded.py): nosniff and
+# a referrer policy, frame-ancestors of the one shop for x-frame-options, and no cookie that a forged form could use.
+SILENCED_SYSTEM_CHECKS = ["security.W001", "security.W002", "security.W003"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -156,6 +160,30 @@ STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {"staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"}}
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+
+if ADMIN_ENABLED:
+    INSTALLED_APPS += [
+        "django.contrib.admin.apps.SimpleAdminConfig",
+        "django.contrib.auth",
+        "django.contrib.sessions",
+        "django.contrib.messages",
+    ]
+    MIDDLEWARE += ["connector.admin.Sessions", "connector.admin.People", "connector.admin.Messages"]
+    TEMPLATES[0] |= {
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # TLS ends in front of us
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+    SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
+    SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+    SESSION_COOKIE_AGE = 8 * 3600
 
 RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 120, "DEFAULT_RESULT_TTL": 0}}
 

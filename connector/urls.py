@@ -1,3 +1,4 @@
+from django.conf import settings as configured
 from django.urls import path
 
 from connector import embedded, status, webhooks
@@ -66,5 +67,9 @@ urlpatterns = [
     path("statusz", status.statusz),
     path("metrics", status.metrics),
 ]
+if configured.ADMIN_ENABLED:
+    from connector.admin import site
+
+    urlpatterns.append(path("admin/", site.urls))  # type: ignore[arg-type]
 handler404 = "connector.views.trouble.not_found"
 handler500 = "connector.views.trouble.server_error"

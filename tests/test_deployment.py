@@ -1,0 +1,149 @@
+"""The settings of a real deployment, in processes of their own: Django's own checks, and the window for operators."""
+
+import base64
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+from django.conf import settings
+
+PROJECT = Path(__file__).resolve().parent.parent
+HOST = "connector.merchants.example.com"
+PRODUCTION = {
+    "SECRET_KEY": "sEcr3t-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ",
+    "APP_URL": f"https://{HOST}",
+    "ALLOWED_HOSTS": HOST,
+    "TOKEN_ENCRYPTION_KEYS": base64.urlsafe_b64encode(b"n" * 32).decode(),
+    "SHOPIFY_API_KEY": "key",
+    "SHOPIFY_API_SECRET": "shopify-secret-0123456789-0123456789",
+    "TIKTOK_APP_KEY": "key",
+    "TIKTOK_APP_SECRET": "secret",
+    "STATUS_TOKEN": "status",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+    "LOG_LEVEL": "CRITICAL",
+    "DJANGO_SETTINGS_MODULE": "connector.settings",
+}
+
+
+def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=PROJECT,
+        env=env | PRODUCTION | more,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("admin", ["0", "1"])
+def test_djangos_checks_for_a_deployment_find_nothing(admin):
+    done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", ADMIN_ENABLED=admin)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert "no issues" in done.stdout
+
+
+def test_an_app_url_without_tls_or_debug_is_refused():
+    assert "connector.E004" in run("manage.py", "check", "--deploy", APP_URL=f"http://{HOST}").stderr
+    assert "security.W018" in run("manage.py", "check", "--deploy", DEBUG="1").stderr
+
+
+# ---- /admin/ ----
+
+LOOK_AROUND = """
+import django
+django.setup()
+from django.apps import apps
+from django.contrib.auth.models import User
+from django.test import Client
+from connector.admin import OURS, SECRET, site
+from connector.models import Connection, Consent, Order
+from shopify_app.models import Shop
+from tiktok.models import Seller, Shop as TikTokShop
+from django.utils import timezone
+
+def visitor(user=None, secure=True):
+    tls = {"HTTP_X_FORWARDED_PROTO": "https"} if secure else {}
+    client = Client(HTTP_HOST="connector.merchants.example.com", **tls)
+    if user:
+        client.force_login(user)
+    return client
+
+now, sealed = timezone.now(), "gAAAA-s3aled"
+shop = Shop.objects.create(domain="a.myshopify.com", access_token=sealed, refresh_token=sealed, previous_refresh=sealed)
+seller = Seller.objects.create(app="US", open_id="o", access_token_sealed=sealed, refresh_token_sealed=sealed,
+    previous_refresh_token_sealed=sealed, access_expires_at=now, refresh_expires_at=now, granted_at=now)
+tiktok_shop = TikTokShop.objects.create(seller=seller, shop_id="7", cipher=sealed)
+connection = Connection.objects.create(shop=shop, tiktok_shop=tiktok_shop)
+order = Order.objects.create(shop=shop, connection=connection, tiktok_id="577000000000000123")
+Consent.objects.create(nonce=sealed, ticket="s3aled", code_sealed=sealed, shop=shop)
+staff = User.objects.create_user("staff", password="p", is_staff=True)
+merchant = User.objects.create_user("merchant", password="p")
+
+# nobody, and somebody who is no staff: the login; without https: nothing at all
+models = [model for app in OURS for model in apps.get_app_config(app).get_models()]
+lists = [f"/admin/{model._meta.app_label}/{model._meta.model_name}/" for model in models]
+for path in ["/admin/", *lists]:
+    for who in (None, merchant):
+        answer = visitor(who).get(path)
+        assert answer.status_code == 302 and answer["Location"].startswith("/admin/login/"), path
+    assert visitor(staff, secure=False).get(path).status_code == 404
+assert visitor(secure=False).post("/admin/login/", {"username": "staff", "password": "p"}).status_code == 404
+assert {model._meta.app_label for model in site._registry} == set(OURS)  # no users, no sessions
+
+# staff: every list and every row, and no secret in any
+seen = 0
+client = visitor(staff)
+for model in site._registry:
+    base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+    answer, kept = client.get(base), model.objects.count()
+    assert answer.status_code == 200, base
+    assert "frame-ancestors 'none'" in answer["Content-Security-Policy"]
+    for row in model.objects.all():
+        page = client.get(f"{base}{row.pk}/change/")
+        assert page.status_code == 200, base
+        assert "s3aled" not in page.content.decode() + answer.content.decode(), base
+        seen += 1
+        for deed in ("change", "delete"):
+            assert client.post(f"{base}{row.pk}/{deed}/", {"post": "yes"}).status_code == 403, base
+    assert client.post(f"{base}add/", {}).status_code == 403, base
+    deletion = {"action": "delete_selected", "_selected_action": "1", "post": "yes"}
+    assert client.post(base, deletion).status_code < 500 and model.objects.count() == kept, base
+assert seen == 6 and Order.objects.count() == 1
+
+# its cookies are of its own path, and no other address sees or sets one
+form = visitor()
+cookies = form.post("/admin/login/", {"username": "staff", "password": "p"}).cookies
+assert cookies and all(c["path"] == "/admin/" and c["secure"] and c["httponly"] for c in cookies.values()), cookies
+for path in ("/", "/orders", "/healthz", "/tiktok/callback", "/auth/session-token"):
+    assert not form.get(path).cookies, path
+print("all seen")
+"""
+
+
+@pytest.fixture
+def database():
+    """A database of its own on the tests' PostgreSQL: with the admin there are more tables."""
+    name, known = f"with_admin_{os.getpid()}", settings.DATABASES["default"]
+    facts = {"host": known["HOST"], "user": known["USER"], "dbname": "postgres"}
+    with psycopg.connect(**facts, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        yield f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}"
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_the_admin_is_off_unless_enabled_and_then_read_only_for_staff_without_secrets(database):
+    off = run(
+        "-c", "import django; django.setup()\nfrom connector.urls import urlpatterns\nprint(urlpatterns)"
+    )
+    assert off.returncode == 0 and "admin" not in off.stdout
+    on = {"ADMIN_ENABLED": "1", "DATABASE_URL": database}
+    made = run("manage.py", "migrate", "--no-input", **on)
+    assert made.returncode == 0, made.stderr
+    done = run("-c", LOOK_AROUND, **on)
+    assert done.stdout == "all seen\n", done.stderr
