@@ -12,7 +12,7 @@ from connector.launcher.engines import Postgres, Valkey
 DEMO_SHOP = "tts-demo-store.myshopify.com"
 # What a program needs from the person's own environment, whatever else is set there.
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
-LOCAL_PLATFORMS = {"ALLOW_LOCAL_PLATFORMS": "1", "DEBUG": "0"}
+LOCAL_PLATFORMS = {"ALLOW_LOCAL_PLATFORMS": "1", "DEBUG": "0", "ADMIN_ENABLED": "0"}
 
 # A demo is watched: what takes an hour in the world takes seconds here. Any of them can be set from outside.
 DEMO_WAITS = {
