@@ -17,12 +17,13 @@ up: .venv/.installed  ## the same for a real store, configured by the environmen
 
 test: .venv/.installed  ## lint, types, migrations, every test
 	@[ "$(BROWSER)" = 0 ] || $(PY) -m connector.launcher chromium
-	@exec $(PY) -m connector.launcher test-engines $(MAKE) --no-print-directory checks
+	@BEGAN=$$(date +%s) exec $(PY) -m connector.launcher test-engines $(MAKE) --no-print-directory checks
 
 checks: lint
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py check
 	$(PY) -m pytest -n 2 $(CHOICE)
+	@[ -z "$$BEGAN" ] || echo $$(($$(date +%s) - BEGAN)) > .venv/.test_seconds  # shown by `make bench`
 
 # make chaos [full] [orders=N] [seed=S] [write=1]
 chaos: .venv/.installed  ## orders under faults and kills, then an account of every one; `full` takes about an hour

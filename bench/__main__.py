@@ -15,19 +15,24 @@ from bench.ground import Ground, Machine, prepared
 from bench.sizes import EVERY_PART, SIZES, Size
 from connector.launcher.children import LauncherError
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE, CHART = DOCS / "performance.md", DOCS / "growth.svg"
 WARM_UP = 6  # orders
 CPU_LIMIT, POINTS_LIMIT = 60, 60
 
 
 def main() -> int:
     asked = arguments().parse_args()
-    end_on_signals()
     size = SIZES[asked.size]
+    wanted = asked.only or size.parts
+    if asked.write and set(wanted) != set(EVERY_PART):
+        print("The page shows every part: --write goes with the default or with full.", file=sys.stderr)
+        return 2
+    end_on_signals()
     began, machine = time.monotonic(), Machine()
     try:
         with prepared() as ground:
-            sections = run(ground, size, asked.only or size.parts)
+            sections = run(ground, size, wanted)
             broken = len(ground.tiktok.violations) + len(ground.shopify.violations)
     except LauncherError as error:
         print(error, file=sys.stderr)
@@ -38,6 +43,9 @@ def main() -> int:
         from bench.page import page
 
         PAGE.write_text(page(sections, asked.size))
+        for section in sections:
+            if section.drawn:
+                CHART.write_text(section.drawn)
     return 0
 
 
@@ -154,6 +162,13 @@ def memory(ground: Ground, size: Size) -> Section:
     return part.over_orders(ground, size.lives)
 
 
+def growth(ground: Ground, size: Size) -> Section:
+    from bench import growth as part
+
+    ground.stop_workers()
+    return part.measure(ground, size.grown, size.shops)
+
+
 def pages(ground: Ground, size: Size) -> Section:
     from bench import pages as part
 
@@ -177,6 +192,7 @@ PARTS: dict[str, Callable[[Ground, Size], Section]] = {
     "hosts": hosts,
     "parts": parts,
     "memory": memory,
+    "growth": growth,
     "pages": pages,
 }
 

@@ -28,6 +28,7 @@ class Section:
     figures: list[Figure]
     notes: tuple[str, ...] = ()
     limit: str = ""  # what bounds these figures, for the page's account of a miss
+    drawn: str = ""  # an SVG
 
 
 def at_most(name: str, measured: float, limit: float, unit: str = "") -> Figure:

@@ -4,7 +4,6 @@ A thread looks at every other thread some hundred times a second. What a thread'
 last look is booked to the frames it is in now: waiting costs nothing, so threads that wait are not seen.
 """
 
-import atexit
 import json
 import os
 import signal
@@ -58,10 +57,13 @@ class Looker(threading.Thread):
                 now = time.clock_gettime(time.pthread_getcpuclockid(ident))
             except OSError:  # it has ended meanwhile
                 continue
-            gained = now - self._clocks.get(ident, now)
+            gained = now - self._clocks.get(ident, 0.0)  # a thread that is new to us has all of it since
             self._clocks[ident] = now
             if gained > 0:
                 self.book(gained, frame)
+
+    def own_seconds(self) -> float:
+        return time.clock_gettime(time.pthread_getcpuclockid(self.ident)) if self.ident else 0.0
 
     def book(self, seconds: float, frame: FrameType) -> None:
         self.parts[part_of(frame)] += seconds
@@ -96,11 +98,17 @@ def main() -> None:
     looker.start()
 
     def write(*_: object) -> None:
-        found = {"parts": looker.parts, "functions": dict(looker.functions.most_common(400))}
-        file.write_text(json.dumps(found))
+        found = {
+            "parts": looker.parts,
+            "looker": looker.own_seconds(),
+            "functions": dict(looker.functions.most_common(400)),
+        }
+        unfinished = file.with_suffix(".new")
+        unfinished.write_text(json.dumps(found))
+        unfinished.rename(file)
 
     signal.signal(signal.SIGUSR1, write)
-    atexit.register(write)
+    write()  # says that we can be asked
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connector.settings")
     sys.argv = ["manage.py", *command]
     from django.core.management import execute_from_command_line

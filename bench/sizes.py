@@ -11,6 +11,7 @@ EVERY_PART = (
     "hosts",
     "parts",
     "memory",
+    "growth",
     "pages",
 )
 
@@ -58,7 +59,7 @@ SIZES = {
         visits=10,
         grown=(1_000, 10_000),
         shops=(1, 100),
-        parts=("intake", "cost", "latencies", "backfill", "pages"),
+        parts=("intake", "cost", "latencies", "backfill", "growth", "pages"),
     ),
     "default": Size(
         requests=2000,

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import psutil
 import pytest
+from django.utils import timezone
 
 from bench import load
 from bench.figures import (
@@ -24,11 +26,13 @@ from bench.figures import (
     left_out,
     told,
 )
+from bench.growth_chart import Panel, chart
 from bench.life import Life
 from bench.load import is_whole, post
 from bench.page import page
 from bench.sampled import OTHER, part_of
 from bench.sizes import EVERY_PART, SIZES, Backfill
+from connector.models import Connection, Order
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -42,6 +46,7 @@ SECTIONS = [
             left_out("Node", "no Node on this machine"),
         ],
         ("Side by side.",),
+        "The sender shares the cores.",
     )
 ]
 
@@ -69,7 +74,46 @@ def test_the_table_has_a_line_for_every_figure_and_aligned_columns():
 def test_the_page_is_written_from_the_same_sections_and_lists_what_is_not_met():
     text = page(SECTIONS, "quick")
     assert as_markdown(SECTIONS) in text
-    assert "## Not met\n\n- Intake: ours ÷ Node, 0.90 × (target ≥ 1.00 ×)" in text
+    assert (
+        "## Not met\n\n**Intake: ours ÷ Node**: 0.90 ×, target ≥ 1.00 ×. The sender shares the cores." in text
+    )
+
+
+def test_a_miss_of_cpu_is_told_with_the_largest_parts_of_the_profile():
+    profile = [told("ORM and PostgreSQL", "40 %"), told("HTTP to the platforms", "30 %")]
+    sections = [
+        Section("Cost", [at_most("our CPU per order", 90, 60, " ms")], (), "A dozen calls."),
+        Section("Our CPU by part, of one worker", profile),
+    ]
+    told_of = page(sections, "default").split("## Not met")[1]
+    assert "A dozen calls. A worker's CPU for an order goes to: ORM and PostgreSQL 40 %, HTTP" in told_of
+
+
+def test_the_page_shows_the_chart_where_one_was_drawn():
+    assert "](growth.svg)" in page([Section("Growth", [], drawn="<svg/>")], "default")
+    assert "growth.svg" not in page(SECTIONS, "default")
+
+
+def test_only_a_run_of_every_part_may_write_the_page():
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "quick", "--write"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "every part" in done.stderr
+
+
+def test_the_parts_of_a_profile_are_held_against_what_the_process_used():
+    from bench.parts import Seconds, figures
+
+    before = Seconds({"ORM": 1.0}, looker=0.5, whole=2.0)
+    spent = Seconds({"ORM": 1.75, "HTTP": 0.25}, looker=0.75, whole=3.5).since(before)
+    orm, http, booked = figures(spent, orders=10)
+    assert (orm.measured, http.measured) == ("75 %, 75.0 ms an order", "25 %, 25.0 ms an order")
+    assert (booked.measured, booked.verdict) == ("80.0 %", MISSED)
 
 
 def test_a_page_without_a_miss_says_that():
@@ -214,3 +258,41 @@ def words_of(processes: set[psutil.Process]) -> str:
         except psutil.Error:  # gone already
             continue
     return " ".join(found)
+
+
+def test_the_chart_of_growth_has_a_line_for_every_cost_and_colours_for_light_and_dark_paper():
+    flat = {"sweep": [(1_000, 0.05), (1_000_000, 0.05)], "a < b": [(1_000, 0.5), (1_000_000, 5.0)]}
+    drawn = ElementTree.fromstring(chart([Panel("orders", flat), Panel("shops", flat)]))
+    lines = [one.get("points", "") for one in drawn.iter("{http://www.w3.org/2000/svg}polyline")]
+    heights = [[float(point.split(",")[1]) for point in line.split()] for line in lines]
+    assert [len(line) for line in heights] == [2, 2, 2, 2]
+    assert heights[0][0] == heights[0][1]
+    assert heights[1][0] > heights[1][1], "more milliseconds are further up"
+    style = next(drawn.iter("{http://www.w3.org/2000/svg}style")).text or ""
+    assert "prefers-color-scheme:dark" in style
+    words = [one.text for one in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert words.count("a < b") == 1
+
+
+def test_growth_is_judged_by_what_the_largest_tables_cost_more_than_the_smallest():
+    from bench.growth import rows
+
+    found = rows(
+        {"sweep": [(1_000, 0.05), (1_000_000, 0.1)], "claim": [(1_000, 0.2), (1_000_000, 9.0)]}, "orders"
+    )
+    assert [figure.verdict for figure in found] == ["reported", MET, "reported", MISSED]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_growth_of_every_daily_statement_can_be_asked_of_small_tables():
+    from bench import grown
+
+    found = grown.over_orders([40, 80])
+    assert {tuple(at for at, _ in points) for points in found.values()} == {(40, 80)}
+    assert all(cost > 0 for points in found.values() for _, cost in points)
+    owner = Connection.objects.order_by("pk").first()
+    assert owner is not None
+    sent = {name: len(grown.statements(work)) for name, work in grown.works(owner).items()}
+    assert sent["sweep of the clock"] == 1
+    assert min(sent.values()) >= 1
+    assert Order.objects.filter(due_at__lte=timezone.now()).count() == grown.DUE, "nothing of it stays"
