@@ -55,7 +55,7 @@ def bundle(shop: Shop) -> dict[str, Any]:
         "orders_by_state": counted(Order, shop, "state"),
         "orders_by_reason": counted(Order, shop, "reason"),
         "parcels_by_state": counted(Parcel, shop, "state"),
-        "waiting": {one.reason.code: one.n for one in figures.waiting(shop)},
+        "waiting": {one.reason.code: one.n for one in figures.attention(shop).waiting},
         "last_errors": {model.__name__: last_errors(model, shop) for model in (Order, Parcel, InboxEvent)},
     }
 

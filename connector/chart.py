@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from connector.figures import OUTCOMES, Day
+from connector.figures import Day
+from connector.outcomes import OUTCOMES
 
 WIDTH, HEIGHT = 100.0, 100.0  # of the whole picture, which is stretched to its place
 GAP = 0.3  # of a day's width

@@ -3,7 +3,7 @@
 A step is told by the stored answers of both shops (setup.py) and by what our own rows have seen since.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -11,11 +11,10 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from connector.models import Connection, Order, OrderLine, Parcel
+from connector.models import Connection
 from connector.policy import CUSTOM_LINE
-from connector.states import IN_SHOPIFY
+from connector.seen import Seen, seen_of
 
-RECENT_ORDERS = 20
 NAMED = 3  # so many things of a kind are named, the others counted
 
 
@@ -56,7 +55,7 @@ class Finding:
         return self.case.mark
 
 
-Judge = Callable[[Connection], tuple[Case, dict[str, Any]]]
+Judge = Callable[[Connection, Seen], tuple[Case, dict[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,16 @@ class Step:
 
 def findings(connection: Connection) -> list[Finding]:
     """Every step, in the order in which one sets a shop up."""
-    return [Finding(name, *step.judge(connection)) for name, step in STEPS.items()]
+    return findings_of([connection])[connection.pk]
+
+
+def findings_of(connections: Sequence[Connection]) -> dict[int, list[Finding]]:
+    """The same for several connections of a shop, by their keys."""
+    seen = seen_of(connections)
+    return {
+        one.pk: [Finding(name, *step.judge(one, seen[one.pk])) for name, step in STEPS.items()]
+        for one in connections
+    }
 
 
 def verdict(found: Iterable[Finding]) -> Mark:
@@ -102,7 +110,7 @@ TIKTOK_OTHER = Case(
 )
 
 
-def tiktok_permission(connection: Connection) -> tuple[Case, dict[str, Any]]:
+def tiktok_permission(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     facts = {"shop": connection.tiktok_shop.name}
     if connection.paused_reason == "tiktok_access_lost" or connection.tiktok_shop.seller.revoked_at:
         return TIKTOK_LOST, facts
@@ -123,7 +131,7 @@ STORE_SHORT = Case(
 )
 
 
-def shopify_permission(connection: Connection) -> tuple[Case, dict[str, Any]]:
+def shopify_permission(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     missing = connection.shop.missing_scopes()
     if missing or connection.paused_reason == "shopify_access_lost":
         return STORE_SHORT, {"scopes": ", ".join(missing) or connection.paused_words}
@@ -157,9 +165,9 @@ SHIPPING_OFF = Case(
 )
 
 
-def seller_shipping(connection: Connection) -> tuple[Case, dict[str, Any]]:
+def seller_shipping(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     """TikTok tells it of warehouses in advance, and of orders for sure: the newest order decides."""
-    recent = recent_orders(connection)
+    recent = seen.recent
     theirs = [order for order in recent if order.reason in ("tiktok_ships", "address_masked")]
     if recent and recent[0] in theirs:
         return SHIPPING_TIKTOK, {"tiktok": len(theirs), "all": len(recent)}
@@ -186,7 +194,7 @@ NO_RETURNS = Case(
 )
 
 
-def warehouses(connection: Connection) -> tuple[Case, dict[str, Any]]:
+def warehouses(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     answer = connection.setup.get("warehouses")
     if unclear := unanswered(answer):
         return unclear
@@ -209,13 +217,8 @@ CARRIERS_UNKNOWN = Case(
 CARRIERS_LATER = Case(Mark.LATER, _("TikTok tells the carriers with the first order."))
 
 
-def carriers(connection: Connection) -> tuple[Case, dict[str, Any]]:
-    unknown = Parcel.objects.filter(
-        shop=connection.shop_id,
-        order__connection=connection,
-        reason__in=("carrier_unknown", "carrier_not_supported"),
-    )
-    if names := sorted(set(unknown.values_list("company", flat=True)[:100])):
+def carriers(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
+    if names := sorted(seen.carriers):
         return CARRIERS_UNKNOWN, {"names": named(names)}
     if connection.providers:
         return CARRIERS_GOOD, {"n": len(connection.providers)}
@@ -234,9 +237,9 @@ CURRENCY_OFF = Case(
 CURRENCY_LATER = Case(Mark.LATER, _("The first order tells the currency. Shopify takes {enabled}."))
 
 
-def currency(connection: Connection) -> tuple[Case, dict[str, Any]]:
+def currency(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     enabled = connection.shop.currencies or [connection.shop.currency]
-    sold_in = next((order.currency for order in recent_orders(connection) if order.currency), "")
+    sold_in = next((order.currency for order in seen.recent if order.currency), "")
     if not sold_in:
         return CURRENCY_LATER, {"enabled": named(enabled)}
     return (CURRENCY_GOOD if sold_in in enabled else CURRENCY_OFF), {"currency": sold_in}
@@ -260,13 +263,12 @@ PRODUCTS_NONE = Case(
 )
 
 
-def products(connection: Connection) -> tuple[Case, dict[str, Any]]:
+def products(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     if connection.products_read_at is None:
         if connection.listing_words:
             return REFUSED, {"words": connection.listing_words}
         return NOT_CHECKED, {}
-    links = connection.sku_links
-    facts = {"linked": links.linked().count(), "open": links.filter(variant_gid="").count()}
+    facts = {"linked": seen.linked, "open": seen.open}
     if not facts["linked"] and not facts["open"]:
         return PRODUCTS_NONE, facts
     if not facts["open"]:
@@ -285,7 +287,7 @@ WEBHOOKS_MISSING = Case(
 )
 
 
-def webhooks(connection: Connection) -> tuple[Case, dict[str, Any]]:
+def webhooks(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     answer = connection.setup.get("webhooks")
     if unclear := unanswered(answer):
         return unclear
@@ -304,7 +306,7 @@ RIVAL = Case(
 )
 
 
-def other_connector(connection: Connection) -> tuple[Case, dict[str, Any]]:
+def other_connector(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     if connection.prepared_at is None:
         return NOT_CHECKED, {}
     if not connection.other_connector:
@@ -341,9 +343,8 @@ FIRST_HELD = Case(Mark.LATER, _("The first order is on hold. It goes into Shopif
 FIRST_LATER = Case(Mark.LATER, _("No order yet. The first one is checked as soon as it comes in."))
 
 
-def first_order(connection: Connection) -> tuple[Case, dict[str, Any]]:
-    recent = recent_orders(connection)
-    done = next((order for order in recent if order.state in IN_SHOPIFY), None)
+def first_order(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
+    recent, done = seen.recent, seen.first
     if recent and recent[0].reason == "address_masked":
         return FIRST_STARRED, {}
     if done is None:
@@ -351,21 +352,13 @@ def first_order(connection: Connection) -> tuple[Case, dict[str, Any]]:
         if waiting and waiting[0].reason:
             return FIRST_ASKS, {}
         return (FIRST_HELD if waiting else FIRST_LATER), {}
-    lines = OrderLine.objects.filter(order=done, cancelled=False)
-    linked = connection.sku_links.linked().values("sku_id")
-    titles = sorted(set(lines.exclude(sku_id__in=linked).values_list("title", flat=True)))
+    titles = sorted(seen.unlinked)
     if titles and connection.policy.unmatched != CUSTOM_LINE:
         return FIRST_UNLINKED, {"name": done.order_name, "lines": named(titles)}
     return FIRST_GOOD, {"name": done.order_name}
 
 
 # ---- said more than once ---------------------------------------------------------------------------------------------
-
-
-def recent_orders(connection: Connection) -> list[Order]:
-    """The newest orders that TikTok has told us about. Its ids grow with time, and an index has them per connection."""
-    known = Order.objects.filter(connection=connection).exclude(tiktok_status="")
-    return list(known.order_by("-tiktok_id")[:RECENT_ORDERS])
 
 
 def unanswered(answer: Any) -> tuple[Case, dict[str, Any]] | None:

@@ -1,15 +1,16 @@
 """How a connection does: when it last heard of both sides, what is overdue, how long its permissions last."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Min, QuerySet
+from django.db.models import BigIntegerField, Min, QuerySet, Value
 from django.utils import timezone
 
 from connector.models import Connection, Heartbeat, Order, Parcel
-from connector.work import Work
 
 CLOCK_STILL = timedelta(minutes=2)
 OVERDUE = timedelta(minutes=5)
@@ -39,17 +40,47 @@ class Health:
 
 
 def health(connection: Connection) -> Health:
-    overdue = oldest_due(connection)
-    return Health(connection, state_of(connection, overdue), overdue)
+    return health_of([connection])[0]
 
 
-def state_of(connection: Connection, overdue: datetime | None) -> State:
+def health_of(connections: Sequence[Connection]) -> list[Health]:
+    """A card for each of a shop's connections, in one query."""
+    if not connections:
+        return []
+    beat: datetime | None = None
+    overdue: dict[int, datetime] = {}
+    for pk, at in oldest(connections):
+        if pk is None:
+            beat = at
+        else:
+            overdue[pk] = min(at, overdue.get(pk, at))
+    still = beat is None or beat <= timezone.now() - CLOCK_STILL
+    return [
+        Health(one, state_of(one, overdue.get(one.pk), still), overdue.get(one.pk)) for one in connections
+    ]
+
+
+def oldest(connections: Sequence[Connection]) -> QuerySet[Any, Any]:
+    """Since when the longest waiting row of each kind and connection has been due; of none, the clock's beat."""
+    shop = connections[0].shop_id
+    pulls = Connection.due().filter(shop=shop, pk__in=[one.pk for one in connections])
+    orders, parcels = Order.due().filter(shop=shop), Parcel.due().filter(shop=shop)
+    beats = Heartbeat.objects.filter(name="clock")
+    return pulls.values_list("pk", "due_at").union(
+        orders.order_by().values_list("connection").annotate(Min("due_at")),
+        parcels.order_by().values_list("order__connection").annotate(Min("due_at")),
+        beats.values_list(Value(None, BigIntegerField()), "at"),
+        all=True,
+    )
+
+
+def state_of(connection: Connection, overdue: datetime | None, still: bool) -> State:
     now = timezone.now()
     if not connection.active:
         return State.OFF
     if connection.paused:
         return State.PAUSED
-    if not Heartbeat.objects.filter(name="clock", at__gt=now - CLOCK_STILL).exists():
+    if still:
         return State.STILL
     pulled = connection.tiktok_pulled_at or connection.started_at
     if (overdue and overdue < now - OVERDUE) or pulled < now - 3 * settings.PULL_EVERY:
@@ -57,13 +88,3 @@ def state_of(connection: Connection, overdue: datetime | None) -> State:
     if connection.grant_ends_at and connection.grant_ends_at < now + GRANT_SHORT:
         return State.SHORT
     return State.FINE
-
-
-def oldest_due(connection: Connection) -> datetime | None:
-    """Since when the row has been due that waits longest."""
-    due: list[QuerySet[Work]] = [
-        Connection.due().filter(shop=connection.shop_id, pk=connection.pk),
-        Order.due().filter(shop=connection.shop_id, connection=connection),
-        Parcel.due().filter(shop=connection.shop_id, order__connection=connection),
-    ]
-    return min(filter(None, (rows.aggregate(at=Min("due_at"))["at"] for rows in due)), default=None)

@@ -13,6 +13,7 @@ from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from django.utils import timezone
 
 import shopify_app.errors
+from connector.outcomes import OUTCOME
 from connector.policy import Policy
 from connector.states import IN_SHOPIFY, KEPT_OUT, MOVES, OrderState, ParcelState
 from connector.work import Work
@@ -322,6 +323,7 @@ class Order(Work):
     other_line_gids = ArrayField(
         models.TextField(), default=list, blank=True
     )  # our lines that are no unit: tax
+    outcome = models.GeneratedField(expression=OUTCOME, output_field=models.TextField(), db_persist=True)
 
     class Meta:
         constraints = [
@@ -341,7 +343,7 @@ class Order(Work):
         ]
         indexes = [
             due_index("order_due"),
-            Index(fields=["shop", "-placed_at", "-id"], name="order_list"),
+            Index(fields=["shop", "-placed_at", "-id"], name="order_list", include=["outcome"]),
             Index(fields=["shop", "state", "-placed_at", "-id"], name="order_list_by_state"),
             Index(
                 fields=["shop", "-placed_at", "-id"],
@@ -353,9 +355,13 @@ class Order(Work):
                 fields=["shop", "finalized_at"],
                 name="order_finalized",
                 condition=Q(finalized_at__isnull=False),
+                include=["currency", "expected_total", "released_at", "id"],
             ),
             Index(
-                fields=["shop", "ship_by_at"], name="order_to_ship", condition=Q(state=OrderState.FINALIZED)
+                fields=["shop", "ship_by_at"],
+                name="order_to_ship",
+                condition=Q(state=OrderState.FINALIZED),
+                include=["order_name", "id"],
             ),
             Index(fields=["shop", "order_name"], name="order_name"),
             Index(fields=["shop", "draft_name"], name="order_draft_name"),
@@ -484,7 +490,10 @@ class Parcel(Work):
             Index(fields=["shop", "company"], name="parcel_company"),
             Index(fields=["shop", "order"], name="parcel_attention", condition=~Q(reason="")),
             Index(
-                fields=["shop", "accepted_at"], name="parcel_accepted", condition=Q(accepted_at__isnull=False)
+                fields=["shop", "accepted_at"],
+                name="parcel_accepted",
+                condition=Q(accepted_at__isnull=False),
+                include=["fulfilled_at", "order", "id"],
             ),
         ]
 
@@ -541,7 +550,10 @@ class OrderLog(models.Model):
 
     class Meta:
         ordering = ["at", "id"]
-        indexes = [Index(fields=["order", "at"], name="orderlog_timeline")]
+        indexes = [
+            Index(fields=["order", "at"], name="orderlog_timeline"),
+            Index(fields=["order", "parcel"], name="orderlog_asked", condition=Q(what="asked")),
+        ]
 
 
 class Audit(Work):

@@ -12,13 +12,27 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from connector.audits import bounds
-from connector.figures import OUTCOME, OUTCOMES
 from connector.models import Audit, Connection, Order
+from connector.outcomes import OUTCOMES
 from connector.states import IN_SHOPIFY
 from connector.states import OrderState as State
 from shopify_app.models import Shop
 
 PAGE_SIZE = 50
+SHOWN = (
+    "tiktok_id",
+    "tiktok_status",
+    "state",
+    "outcome",
+    "reason",
+    "placed_at",
+    "currency",
+    "expected_total",
+    "draft_gid",
+    "draft_name",
+    "order_gid",
+    "order_name",
+)
 FIRST_DAY = date(2020, 1, 1)  # TikTok Shop is not older
 GONE = ("cancelled", "deleted")
 ASKS = "asks"  # an order that waits for a person: told by its reason
@@ -91,7 +105,6 @@ def sums(shop: Shop, day: date, zone: ZoneInfo) -> list[Row]:
     """A row for each connection that is active or had orders that day."""
     counted = (
         orders_of(shop, day, zone)
-        .annotate(outcome=OUTCOME)
         .order_by()
         .values("connection", "outcome")
         .annotate(n=Count("pk"), wrong=Count("pk", filter=~Q(difference="")))
@@ -142,7 +155,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Orders with `difference` and `outcome`; the cursor of the page that follows is empty on the last one."""
+    """Orders with their `difference`; the cursor of the page that follows is empty on the last one."""
 
     orders: list[Any]
     after: str
@@ -150,7 +163,7 @@ class Page:
 
 def page_of(shop: Shop, wish: Wish, zone: ZoneInfo) -> Page:
     """The orders of a day, newest first, 50 at a time."""
-    orders = orders_of(shop, wish.day, zone).annotate(outcome=OUTCOME)
+    orders = orders_of(shop, wish.day, zone).only(*SHOWN)
     if wish.only:
         orders = orders.exclude(difference="")
     found = list(beyond(orders, wish.after).order_by("-placed_at", "-id")[: PAGE_SIZE + 1])

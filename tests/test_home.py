@@ -4,10 +4,13 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connector import figures, guide
 from connector.guide import Mark
+from connector.health import health_of
 from connector.models import Connection, Heartbeat, Order, OrderLine, OrderLog, Parcel, SkuLink
 from connector.states import OrderState, ParcelState
 from tests.planting import connect, plant
@@ -63,6 +66,29 @@ def first_order(connection, **facts):
 def finding(connection, step):
     connection = Connection.objects.get(pk=connection.pk)
     return next(found for found in guide.findings(connection) if found.step == step)
+
+
+# ---- what it costs -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("path", "most"), [("/", 12), ("/home/standing", 8), ("/proof", 9)])
+def test_a_page_takes_the_same_few_statements_however_much_there_is_to_tell(
+    connection, shop, visitor, path, most
+):
+    visitor.open("/")  # the first visit of a process looks up more
+    first_order(connection, ship_by_at=timezone.now(), reason="unexpected")
+    second = connect(shop, "7495000000000000003", "Harbor Goods")
+    Connection.objects.update(setup=WELL, products_read_at=timezone.now())
+    for i, one in enumerate((connection, second, connection, second)):
+        facts = {"tiktok_status": "ON_HOLD", "due_at": timezone.now(), "ship_by_at": timezone.now()}
+        order = plant(one, f"57700000000000000{i}", OrderState.FINALIZED, **facts)
+        OrderLine.objects.create(order=order, tiktok_line_id="1", title="Mug", sku_id="none")
+        waiting = {"company": "Pony", "reason": "carrier_unknown"}
+        Parcel.objects.create(shop=shop, order=order, fulfillment_gid=f"g{i}", number=f"{i}", **waiting)
+    with CaptureQueriesContext(database) as asked:
+        page = visitor.open(path)
+    assert page.status_code == 200
+    assert len(asked) <= most
 
 
 # ---- the guide -----------------------------------------------------------------------------------------------------
@@ -124,6 +150,27 @@ def test_products_that_are_not_linked_are_counted(connection, visitor):
     assert f'href="/products?connection={connection.pk}"' in visitor.open("/").content.decode()
     Connection.objects.update(settings={"unmatched": "custom_line"})
     assert finding(connection, "products").mark is Mark.GOOD
+
+
+def test_each_of_several_connections_has_a_guide_and_a_card_of_its_own(connection, shop, visitor):
+    second = connect(shop, "7495000000000000003", "Harbor Goods")
+    first_order(connection)
+    order = plant(
+        second, "577000000000000777", OrderState.FINALIZED, tiktok_status="AWAITING_SHIPMENT", currency="GBP"
+    )
+    OrderLine.objects.create(order=order, tiktok_line_id="1", title="Bowl", sku_id="1")
+    late = {"due_at": timezone.now() - timedelta(hours=1), "company": "Pony", "reason": "carrier_unknown"}
+    Parcel.objects.create(shop=shop, order=order, fulfillment_gid="g", number="1", **late)
+    found = {
+        one.pk: {finding.step: finding for finding in findings}
+        for one in (connection, second)
+        for findings in [guide.findings_of([connection, second])[one.pk]]
+    }
+    assert {step for step, finding in found[connection.pk].items() if finding.mark is not Mark.GOOD} == set()
+    assert "Pony" in found[second.pk]["carriers"].told and "GBP" in found[second.pk]["currency"].told
+    assert "Bowl" in found[second.pk]["order"].told
+    cards = {card.connection.pk: card for card in health_of([connection, second])}
+    assert (cards[connection.pk].state, cards[second.pk].state) == ("fine", "behind")
 
 
 def test_a_carrier_that_parcels_wait_for_is_named(connection):

@@ -353,7 +353,9 @@ PARCELS = {
 
 def multiply(row, n, given):
     """Copies of a row that differ in the columns given as SQL, where i counts them."""
-    columns = [field.column for field in row._meta.concrete_fields if not field.primary_key]
+    columns = [
+        field.column for field in row._meta.concrete_fields if not field.primary_key and not field.generated
+    ]
     values = ", ".join(given.get(column, f"model.{column}") for column in columns)
     table = row._meta.db_table
     with database.cursor() as cursor:

@@ -1,6 +1,5 @@
 """Home: whether everything is fine, and what to do where it is not."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.http import HttpResponse
@@ -9,18 +8,18 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from connector import figures, guide, listing, setup
-from connector.audits import bounds
+from connector import figures, guide, setup
 from connector.chart import chart
 from connector.embedded import EmbeddedRequest, embedded, render_page, zone
-from connector.health import Health, health
-from connector.models import Connection, Order
+from connector.health import health_of
+from connector.models import Connection
+from connector.outcomes import OUTCOMES
 from connector.places import place
-from connector.states import OrderState
 from connector.views.connect import consent_links
 from connector.views.orders import mark
 
-CHART_DAYS, WEEK = 14, 7
+CHART_DAYS = 14
+Steps = dict[int, list[guide.Finding]]  # by connection
 
 
 @require_safe
@@ -30,8 +29,9 @@ def home(request: EmbeddedRequest) -> HttpResponse:
     connections = mine(request)
     if not connections:
         return render_page(request, "connector/welcome.html", {"consents": consent_links(request)})
-    guides = [guide_of(connection) for connection in connections if connection.active]
-    context = standing_of(request, connections) | record_of(request) | {"guides": guides}
+    found = steps_of(connections)
+    guides = [guide_of(connection, found[connection.pk]) for connection in connections if connection.active]
+    context = standing_of(request, connections, found) | record_of(request) | {"guides": guides}
     return render_page(request, "connector/home.html", context)
 
 
@@ -39,7 +39,8 @@ def home(request: EmbeddedRequest) -> HttpResponse:
 @embedded
 def standing(request: EmbeddedRequest) -> HttpResponse:
     """What moves while one looks, as far as it differs from what the browser says it has seen."""
-    context = standing_of(request, mine(request))
+    connections = mine(request)
+    context = standing_of(request, connections, steps_of(connections))
     if request.GET.get("seen") == context["seen"]:
         return HttpResponse(status=204)
     return render_page(request, "connector/_standing.html", context)
@@ -50,51 +51,44 @@ def mine(request: EmbeddedRequest) -> list[Connection]:
     return list(found.select_related("tiktok_shop__seller", "shop").order_by("-active", "pk"))
 
 
-def standing_of(request: EmbeddedRequest, connections: list[Connection]) -> dict[str, Any]:
+def steps_of(connections: list[Connection]) -> Steps:
+    return guide.findings_of([connection for connection in connections if connection.active])
+
+
+def standing_of(request: EmbeddedRequest, connections: list[Connection], found: Steps) -> dict[str, Any]:
     """What asks for a person now. `seen` is a mark of how it looks."""
-    cards = [health(connection) for connection in connections]
-    waiting = figures.waiting(request.shop)
+    cards = health_of(connections)
+    attention = figures.attention(request.shop)
     deadlines = figures.deadlines(request.shop)
-    older = Order.objects.filter(shop=request.shop, state=OrderState.OFFERED)
+    wrong = any(finding.mark == guide.Mark.WRONG for findings in found.values() for finding in findings)
     shown = {
         "shop": request.shop,
         "connections": connections,
         "connected": any(connection.active for connection in connections),
-        "older": listing.count_of(older),
+        "older": attention.older,
         "cards": cards,
-        "waiting": waiting,
-        "asking": sum(one.n for one in waiting),
+        "waiting": attention.waiting,
+        "asking": sum(one.n for one in attention.waiting),
         "deadlines": deadlines,
         "now": timezone.now(),
-        "fine": not waiting and not deadlines.late and all(map(well, cards)),
+        "fine": not (attention.waiting or deadlines.late or wrong) and all(card.well for card in cards),
     }
     seen = mark(render_to_string("connector/_standing_inner.html", shown))
     links = {"consents": consent_links(request)}  # new with every look, and therefore not in the mark
     return shown | links | {"seen": seen}
 
 
-def well(card: Health) -> bool:
-    """Works, and is set up without a fault."""
-    return card.well and (not card.connection.active or wrong_steps(card.connection) == 0)
-
-
-def wrong_steps(connection: Connection) -> int:
-    return sum(found.mark == guide.Mark.WRONG for found in guide.findings(connection))
-
-
 def record_of(request: EmbeddedRequest) -> dict[str, Any]:
     """What was: today, a week, the days as bars, and how long it took."""
-    shop, here, today = request.shop, zone(request.shop), timezone.localdate()
-    week_began = bounds(today - timedelta(days=WEEK - 1), here)[0]
-    days = figures.days(shop, today, CHART_DAYS, here)
+    record = figures.record(request.shop, timezone.localdate(), CHART_DAYS, zone(request.shop))
     return {
-        "today": figures.tally(shop, bounds(today, here)[0]),
-        "week": figures.tally(shop, week_began),
-        "days": days,
-        "chart": chart(days),
-        "outcomes": figures.OUTCOMES,
-        "released": figures.release_latency(shop, week_began),
-        "tracked": figures.tracking_latency(shop, week_began),
+        "today": record.today,
+        "week": record.week,
+        "days": record.days,
+        "chart": chart(record.days),
+        "outcomes": OUTCOMES,
+        "released": record.released,
+        "tracked": record.tracked,
         "target": figures.TARGET_SECONDS,
     }
 
@@ -102,8 +96,7 @@ def record_of(request: EmbeddedRequest) -> dict[str, Any]:
 # ---- the setup guide -------------------------------------------------------------------------------------------------
 
 
-def guide_of(connection: Connection) -> dict[str, Any]:
-    found = guide.findings(connection)
+def guide_of(connection: Connection, found: list[guide.Finding]) -> dict[str, Any]:
     steps = [(finding, place(finding.case.where, connection)) for finding in found]
     return {
         "connection": connection,
@@ -126,7 +119,9 @@ def active_one(request: EmbeddedRequest, connection_id: int) -> Connection:
 
 def shown_guide(request: EmbeddedRequest, connection_id: int) -> HttpResponse:
     connection = active_one(request, connection_id)
-    return render_page(request, "connector/_guide.html", {"guide": guide_of(connection)})
+    return render_page(
+        request, "connector/_guide.html", {"guide": guide_of(connection, guide.findings(connection))}
+    )
 
 
 @require_safe

@@ -11,6 +11,7 @@ from django_htmx.http import reselect, reswap, retarget
 from connector import audits, figures, proof
 from connector.embedded import EmbeddedRequest, admin_url, embedded, render_page, zone
 from connector.models import Connection
+from connector.outcomes import OUTCOMES
 
 STRETCH = 14  # days in the overview
 
@@ -32,9 +33,9 @@ def shown(request: EmbeddedRequest, wish: proof.Wish) -> HttpResponse:
         "next": wish.day + timedelta(days=1) if wish.day < today else None,
         "rows": rows,
         "known": sum(row.known for row in rows),
-        "totals": {name: sum(row.counts[name] for row in rows) for name in figures.OUTCOMES},
+        "totals": {name: sum(row.counts[name] for row in rows) for name in OUTCOMES},
         "differences": sum(row.differences for row in rows),
-        "outcomes": figures.OUTCOMES,
+        "outcomes": OUTCOMES,
         "page": proof.page_of(shop, wish, here),
         "undated": proof.undated(shop),
         "days": figures.days(shop, wish.day, STRETCH, here),
