@@ -103,7 +103,7 @@ def tend(order: Order, source: Source, draft: Draft) -> None:
     if not order.restore and (problem := meddled(order, source, draft)):
         return order.ask(problem, sums(order.expected_total, draft), **facts)
     if to_rewrite(order, source) or reservation_ends(order):
-        choice = matching.match(order, source)
+        choice = choose(order, source)
         if choice.reason:
             return order.ask(choice.reason, choice.detail, **facts)
         draft = rewrite(order, source, choice, reserve_until=reserve_until(order, source))
@@ -128,7 +128,7 @@ def release(order: Order, source: Source, draft: Draft) -> None:
     if not order.restore and (meddling := meddled(order, source, draft)):
         return order.ask(meddling, sums(order.expected_total, draft), draft_touched=False, **facts)
     if not order.prepared_at or to_rewrite(order, source) or address_is_newer(order, source):
-        choice = matching.match(order, source)
+        choice = choose(order, source)
         if choice.reason:
             return order.ask(choice.reason, choice.detail, **facts)
         draft = prepare(order, source, choice, draft)
@@ -144,6 +144,11 @@ def release(order: Order, source: Source, draft: Draft) -> None:
 def to_rewrite(order: Order, source: Source) -> bool:
     """Whether the draft's lines and amounts are to be written again: TikTok has others, or a person wants them back."""
     return order.restore or changed(order, source)
+
+
+def choose(order: Order, source: Source) -> matching.Match:
+    """The variants of lines that are to be written; lines that stand need none, and cost no look."""
+    return matching.match(order, source) if to_rewrite(order, source) else matching.Match()
 
 
 def doubtful_destination(order: Order, source: Source) -> str:

@@ -16,7 +16,7 @@ import shopify_app.errors
 from connector.outcomes import OUTCOME
 from connector.policy import Policy
 from connector.states import IN_SHOPIFY, KEPT_OUT, MOVES, OrderState, ParcelState
-from connector.work import Work
+from connector.work import PlatformError, Work
 from shopify_app.models import Shop
 
 # last_error of a row that waits for its connection
@@ -44,21 +44,21 @@ def rest_in_pause(row: "Order | Parcel") -> None:
         row.wake(last_error="")
 
 
-def platform_reason(error: Exception) -> str:
+def platform_reason(error: PlatformError) -> str:
     return "shopify_rejected" if isinstance(error, shopify_app.errors.ShopifyError) else "tiktok_rejected"
 
 
-def pause_for(connection: "Connection", error: Exception) -> None:
+def pause_for(connection: "Connection", error: PlatformError) -> None:
     """Stop at a lost access: a TikTok grant stops its own connection, a Shopify grant all of the shop's."""
     if isinstance(error, shopify_app.errors.ShopifyError):
         pause_shop(connection.shop_id, error)
     else:
-        connection.pause("tiktok_access_lost", error.public)  # type: ignore[attr-defined]
+        connection.pause("tiktok_access_lost", error.public)
 
 
-def pause_shop(shop_id: int, error: Exception) -> None:
+def pause_shop(shop_id: int, error: PlatformError) -> None:
     for connection in Connection.objects.filter(shop_id=shop_id):
-        connection.pause("shopify_access_lost", error.public)  # type: ignore[attr-defined]
+        connection.pause("shopify_access_lost", error.public)
 
 
 def this_second() -> datetime:
@@ -160,12 +160,12 @@ class Connection(Work):
     def park(self, reason: str, **facts: Any) -> None:
         self.release(timezone.now() + PULL_AFTER_PARK, **({"last_error": reason} | facts))
 
-    def rejected(self, error: Exception) -> None:
+    def rejected(self, error: PlatformError) -> None:
         """A page may have grown too old to go on from: both windows begin again at their cursors."""
         again = {"tiktok_until": None, "tiktok_page": "", "shopify_until": None, "shopify_page": ""}
-        self.release(timezone.now() + PULL_AFTER_PARK, last_error=error.public, **again)  # type: ignore[attr-defined]
+        self.release(timezone.now() + PULL_AFTER_PARK, last_error=error.public, **again)
 
-    def access_lost(self, error: Exception) -> None:
+    def access_lost(self, error: PlatformError) -> None:
         """What was lost may come back by itself, as a frozen store does: pulls.knock asks once a day."""
         pause_for(self, error)
         self.release(timezone.now() + DAILY, last_error=PAUSED)
@@ -238,10 +238,10 @@ class InboxEvent(Work):
     def park(self, reason: str, **facts: Any) -> None:
         self.release(None, outcome=reason, **({"last_error": reason} | facts))
 
-    def rejected(self, error: Exception) -> None:
-        self.release(None, outcome="rejected", last_error=error.public)  # type: ignore[attr-defined]
+    def rejected(self, error: PlatformError) -> None:
+        self.release(None, outcome="rejected", last_error=error.public)
 
-    def access_lost(self, error: Exception) -> None:
+    def access_lost(self, error: PlatformError) -> None:
         """Wait: the pulls find the object again after the reconnect, but the event may be quicker."""
         pause_shop(self.owner.pk, error)
         self.release(timezone.now() + EVENT_WAITS_FOR_ACCESS, last_error=PAUSED)
@@ -413,10 +413,10 @@ class Order(Work):
             self.release(None, reason=reason, changed_at=timezone.now(), **({"last_error": reason} | facts))
             OrderLog.objects.create(order=self, what="asked", old=self.state, new=self.state, reason=reason)
 
-    def rejected(self, error: Exception) -> None:
-        self.park(platform_reason(error), last_error=error.public, detail={"words": error.public})  # type: ignore[attr-defined]
+    def rejected(self, error: PlatformError) -> None:
+        self.park(platform_reason(error), last_error=error.public, detail={"words": error.public})
 
-    def access_lost(self, error: Exception) -> None:
+    def access_lost(self, error: PlatformError) -> None:
         pause_for(self.connection, error)
         rest_in_pause(self)
 
@@ -526,10 +526,10 @@ class Parcel(Work):
             self.release(None, reason=reason, **({"last_error": reason} | facts))
             self.note("asked", old=self.state, new=self.state, reason=reason)
 
-    def rejected(self, error: Exception) -> None:
-        self.park(platform_reason(error), last_error=error.public, detail={"words": error.public})  # type: ignore[attr-defined]
+    def rejected(self, error: PlatformError) -> None:
+        self.park(platform_reason(error), last_error=error.public, detail={"words": error.public})
 
-    def access_lost(self, error: Exception) -> None:
+    def access_lost(self, error: PlatformError) -> None:
         pause_for(self.order.connection, error)
         rest_in_pause(self)
 
@@ -585,12 +585,12 @@ class Audit(Work):
     def park(self, reason: str, **facts: Any) -> None:
         self.release(None, finished_at=timezone.now(), words=reason, **facts)
 
-    def rejected(self, error: Exception) -> None:
-        self.park(error.public)  # type: ignore[attr-defined]
+    def rejected(self, error: PlatformError) -> None:
+        self.park(error.public)
 
-    def access_lost(self, error: Exception) -> None:
+    def access_lost(self, error: PlatformError) -> None:
         pause_for(self.connection, error)
-        self.park(error.public)  # type: ignore[attr-defined]
+        self.park(error.public)
 
 
 class SkuLinks(models.QuerySet["SkuLink"]):

@@ -20,6 +20,8 @@ import tiktok.errors
 
 log = logging.getLogger(__name__)
 
+PlatformError = shopify_app.errors.ShopifyError | tiktok.errors.TikTokError
+
 UNAVAILABLE = (tiktok.errors.Unavailable, shopify_app.errors.Unavailable)
 BUSY = (tiktok.errors.Busy, shopify_app.errors.Busy)
 ACCESS_LOST = (tiktok.errors.AccessLost, shopify_app.errors.AccessLost)
@@ -110,10 +112,10 @@ class Work(models.Model):
     def park(self, reason: str, **facts: Any) -> None:
         raise NotImplementedError
 
-    def rejected(self, error: Exception) -> None:
+    def rejected(self, error: PlatformError) -> None:
         raise NotImplementedError
 
-    def access_lost(self, error: Exception) -> None:
+    def access_lost(self, error: PlatformError) -> None:
         raise NotImplementedError
 
     def _guarded(self, **facts: Any) -> None:

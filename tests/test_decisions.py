@@ -476,6 +476,14 @@ def test_a_link_whose_variant_is_gone_is_searched_anew(world):
     assert SkuLink.objects.linked().get().variant_gid == world.store.variant("MUG-WHT").id
 
 
+def test_a_release_looks_up_no_variant_while_the_lines_stand(world):
+    first, second = world.placed(lines=[("MUG-WHT", 1)]), world.placed(lines=[("MUG-WHT", 2)])
+    for lookup in ("nodes", "productVariants"):
+        world.shopify.faults.add(lookup, "500", times=50)
+    world.release_hold()
+    assert {world.order(one.tiktok_id).state for one in (first, second)} == {State.FINALIZED}
+
+
 # ---- money ----
 
 
