@@ -10,7 +10,17 @@ from django.utils import timezone
 import shopify_app.errors
 from connector import wake
 from connector.jobs import STEPS
-from connector.models import Audit, Connection, Consent, Heartbeat, InboxEvent, Order, OrderLog
+from connector.models import (
+    FORGET_BATCH,
+    Audit,
+    Connection,
+    ConnectionLog,
+    Consent,
+    Heartbeat,
+    InboxEvent,
+    Order,
+    forget,
+)
 from connector.states import ENDED, OrderState
 from connector.transport import session
 from shopify_app.models import Shop
@@ -20,7 +30,7 @@ log = logging.getLogger(__name__)
 
 KEEP_ALIVE_EVERY = timedelta(hours=1)
 PURGE_EVERY = timedelta(minutes=10)
-PURGE_BATCH = 500  # small, so that no table is held for long
+PURGE_BATCHES = 20  # at once, of each kind: 1.4 million rows a day, and the clock's beat is never late
 NEVER_PURGE_BEFORE = timedelta(days=90)  # after delivery: TikTok's buyer protection (PRODUCT SK61)
 
 
@@ -55,29 +65,28 @@ def keep_grants_alive() -> None:
 
 def purge(now: datetime) -> None:
     """Forget by rule, in small batches: events, ended orders with their log, consents nobody finished."""
-    forget(InboxEvent.objects.filter(received_at__lt=now - settings.KEEP_EVENTS, due_at=None))
-    forget(Consent.objects.filter(created_at__lt=now - timedelta(days=1)))
-    forget_sellers(now - timedelta(days=1))
     old = now - max(settings.KEEP_ORDERS, NEVER_PURGE_BEFORE)
     ended = Q(state__in=[*ENDED, OrderState.SKIPPED, OrderState.OUTSIDE, OrderState.DELIVERED])
-    orders = Order.objects.filter(ended, changed_at__lt=old)
-    OrderLog.objects.filter(order__in=list(orders.values_list("pk", flat=True)[:PURGE_BATCH])).delete()
-    forget(orders)
-    forget(Audit.objects.filter(finished_at__lt=old))
+    for rows in (
+        InboxEvent.objects.filter(received_at__lt=now - settings.KEEP_EVENTS, due_at=None),
+        Consent.objects.filter(created_at__lt=now - timedelta(days=1)),
+        Order.objects.filter(ended, changed_at__lt=old),
+        Audit.objects.filter(finished_at__lt=old),
+        ConnectionLog.objects.filter(at__lt=old),
+    ):
+        for _ in range(PURGE_BATCHES):
+            if forget(rows) < FORGET_BATCH:
+                break
+    forget_sellers(now - timedelta(days=1))
 
 
 def forget_sellers(before: datetime) -> None:
     """Sellers who agreed at TikTok, and whom no store connected."""
     connected = Connection.objects.filter(tiktok_shop__seller=OuterRef("pk"))
-    strangers = Seller.objects.filter(~Exists(connected), granted_at__lt=before)[:PURGE_BATCH]
+    strangers = Seller.objects.filter(~Exists(connected), granted_at__lt=before)[:FORGET_BATCH]
     for seller in strangers:
         seller.shops.all().delete()
         seller.delete()
-
-
-def forget(rows) -> None:  # type: ignore[no-untyped-def]  # a queryset of any model
-    model = rows.model
-    model.objects.filter(pk__in=list(rows.values_list("pk", flat=True)[:PURGE_BATCH])).delete()
 
 
 def tick() -> None:

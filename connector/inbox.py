@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from connector import mapping, parcels, wake
-from connector.models import Connection, InboxEvent, Order, OrderLog
+from connector.models import Connection, InboxEvent, Order, OrderLog, forget
 from connector.platforms import shopify_for
 from connector.states import IN_SHOPIFY, OrderState
 from connector.work import Later
@@ -216,9 +217,15 @@ def redact_shop(event: InboxEvent) -> str:
     shop = event.owner
     if shop.uninstalled_at is None:
         return "the shop came back"
-    InboxEvent.objects.filter(pk=event.pk).update(shop=None, facts={}, subject="")
+    for rows in (Order.objects.filter(shop=shop), InboxEvent.objects.filter(shop=shop).exclude(pk=event.pk)):
+        while forget(rows):
+            event.keep()  # a shop may have a million orders: whoever dies here is followed by the next worker
+    with transaction.atomic():
+        InboxEvent.objects.filter(pk=event.pk).update(
+            shop=None, facts={}, subject="", due_at=None, done_at=timezone.now(), outcome="redacted"
+        )
+        forget_shop(shop)
     event.shop = None
-    forget_shop(shop)
     return "redacted"
 
 
@@ -227,7 +234,6 @@ def forget_shop(shop: Shop) -> None:
         c.tiktok_shop.seller
         for c in Connection.objects.filter(shop=shop).select_related("tiktok_shop__seller")
     }
-    Order.objects.filter(shop=shop).delete()
     Connection.objects.filter(shop=shop).delete()
     for seller in sellers:
         if not Connection.objects.filter(tiktok_shop__seller=seller).exists():

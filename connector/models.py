@@ -32,8 +32,19 @@ DAILY = timedelta(days=1)
 GRANT_WARNING = timedelta(days=30)
 
 
+FORGET_BATCH = 500  # small, so that no table is held for long
+
+
 class IllegalMove(Exception):
     pass
+
+
+def forget(rows: models.QuerySet[Any]) -> int:
+    """Delete one batch of rows with all that hangs on them; how many they were."""
+    keys = list(rows.order_by().values_list("pk", flat=True)[:FORGET_BATCH])
+    if keys:
+        rows.model._base_manager.filter(pk__in=keys).delete()
+    return len(keys)
 
 
 def rest_in_pause(row: "Order | Parcel") -> None:

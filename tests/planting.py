@@ -5,7 +5,18 @@ from decimal import Decimal
 
 from django.utils import timezone
 
-from connector.models import Connection, Order
+from connector.models import (
+    Audit,
+    CarrierLink,
+    Connection,
+    ConnectionLog,
+    Consent,
+    InboxEvent,
+    Order,
+    OrderLine,
+    Parcel,
+    SkuLink,
+)
 from connector.states import OrderState
 from tiktok.models import Seller
 from tiktok.models import Shop as TikTokShop
@@ -39,3 +50,45 @@ def plant(connection, tiktok_id, state=OrderState.ON_HOLD, **facts):
         state=state,
         **(needs.get(state, {}) | money | facts),
     )
+
+
+def plant_one_of_each(shop):
+    """A row of every kind that belongs to the shop, by the names that addresses have for their keys."""
+    connection = connect(shop, "7495000000000000001", "Fig and Fleece")
+    held = plant(
+        connection, "577000000000000123", OrderState.FINALIZED, order_name="#1123", reason="sku_unmapped"
+    )
+    older_one = plant(connection, "577000000000000124", OrderState.OFFERED)
+    parcel = Parcel.objects.create(
+        shop=connection.shop,
+        order=held,
+        fulfillment_gid="gid://shopify/Fulfillment/1",
+        number="1Z999",
+        company="UPS",
+        reason="carrier_unknown",
+    )
+    OrderLine.objects.create(order=held, tiktok_line_id="1", seller_sku="LINEN-TEE")
+    sku = SkuLink.objects.create(connection=connection, sku_id="1729", seller_sku="LINEN-TEE")
+    CarrierLink.objects.create(connection=connection, company="ups", provider_id="1")
+    ConnectionLog.objects.create(connection=connection, by="42", changes={"note": ["", "Fig and Fleece"]})
+    now = timezone.now()
+    Audit.objects.create(
+        shop=connection.shop,
+        connection=connection,
+        day=timezone.localdate(),
+        since=now,
+        until=now,
+        finished_at=now,
+    )
+    consent = Consent.objects.create(
+        nonce="n", shop=connection.shop, user="42", ticket="TICKETOFTHEFIRST", returned_at=now
+    )
+    InboxEvent.objects.create(shop=shop, source="shopify", key="planted", topic="products/update")
+    return {
+        "connection_id": connection,
+        "order_id": held,
+        "older": older_one,
+        "parcel_id": parcel,
+        "sku_key": sku,
+        "consent": consent,
+    }

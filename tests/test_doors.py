@@ -11,11 +11,9 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 from django.utils import timezone
 
-from connector.models import Audit, CarrierLink, ConnectionLog, Consent, OrderLine, Parcel, SkuLink
-from connector.states import OrderState as State
 from connector.views import older, order, orders, parcels
 from shopify_app.models import Shop
-from tests.planting import connect, plant
+from tests.planting import connect, plant_one_of_each
 from tests.shopify_script import DOMAIN, make_shop
 from tests.visits import Visitor, session_token
 
@@ -58,42 +56,7 @@ def addresses(route: URLPattern, planted: dict[str, Any]) -> Iterator[str]:
 
 @pytest.fixture
 def planted(transactional_db: None) -> dict[str, Any]:
-    """The first shop with a row of every kind."""
-    connection = connect(make_shop(name="First"), "7495000000000000001", "Fig and Fleece")
-    held = plant(connection, "577000000000000123", State.FINALIZED, order_name="#1123", reason="sku_unmapped")
-    older_one = plant(connection, "577000000000000124", State.OFFERED)
-    parcel = Parcel.objects.create(
-        shop=connection.shop,
-        order=held,
-        fulfillment_gid="gid://shopify/Fulfillment/1",
-        number="1Z999",
-        company="UPS",
-        reason="carrier_unknown",
-    )
-    OrderLine.objects.create(order=held, tiktok_line_id="1", seller_sku="LINEN-TEE")
-    sku = SkuLink.objects.create(connection=connection, sku_id="1729", seller_sku="LINEN-TEE")
-    CarrierLink.objects.create(connection=connection, company="ups", provider_id="1")
-    ConnectionLog.objects.create(connection=connection, by="42", changes={"note": ["", "Fig and Fleece"]})
-    now = timezone.now()
-    Audit.objects.create(
-        shop=connection.shop,
-        connection=connection,
-        day=timezone.localdate(),
-        since=now,
-        until=now,
-        finished_at=now,
-    )
-    consent = Consent.objects.create(
-        nonce="n", shop=connection.shop, user="42", ticket="TICKETOFTHEFIRST", returned_at=now
-    )
-    return {
-        "connection_id": connection,
-        "order_id": held,
-        "older": older_one,
-        "parcel_id": parcel,
-        "sku_key": sku,
-        "consent": consent,
-    }
+    return plant_one_of_each(make_shop(name="First"))
 
 
 @pytest.fixture

@@ -231,7 +231,9 @@ def bugs(seen: Evidence) -> list[str]:
 
 
 def personal(seen: Evidence) -> list[str]:
-    return privacy.find(seen.stage.tiktok.personal_values(), seen.stage.folder)
+    stage = seen.stage
+    values = stage.tiktok.personal_values()
+    return privacy.find(values, stage.folder, stage.env["APP_URL"], [store.domain for store in stage.stores])
 
 
 PROMISES: dict[str, Callable[[Evidence], list[str]]] = {

@@ -1,14 +1,21 @@
-"""Whether anything that the platforms ever said of a buyer lies anywhere: tables, Valkey, log files."""
+"""Whether anything that the platforms ever said of a buyer lies anywhere, or is given out by any page of ours:
+tables, Valkey, log files, figures, exports, the file for support, the pages themselves.
+"""
 
 import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jwt
 import redis
+import requests
 from django.conf import settings
 from django.db import connection
+
+from connector.models import Order
 
 WORD = re.compile(r"\w+")
 PHONE = re.compile(
@@ -18,14 +25,18 @@ COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = 'public' AND data_type IN ('text', 'character varying', 'json', 'jsonb', 'ARRAY', 'bytea')
 """
+ANSWERS = ("/", "/orders", "/orders?show=attention", "/orders/export", "/orders/older", "/proof", "/products")
+ANSWERS += ("/products/export", "/carriers", "/settings", "/connections", "/help", "/help/diagnostics.json")
+FIGURES = ("/metrics", "/statusz")
+ORDER_PAGES = 30  # of each shop, the newest
 
 
-def find(values: set[str], logs: Path) -> list[str]:
+def find(values: set[str], logs: Path, app_url: str, domains: Sequence[str]) -> list[str]:
     """Where each of the values was found, as "place: its first letters"."""
     spellings = {spelling: value for value in values for spelling in (value, json.dumps(value)[1:-1])}
     words = {spelling: frozenset(WORD.findall(spelling)) for spelling in spellings}
     found = []
-    for place, text in places(logs):
+    for place, text in places(logs, app_url, domains):
         there = set(WORD.findall(text)) | {number[-10:] for number in PHONE.findall(text)}
         found += [
             f"{place}: {spellings[spelling][:3]}…"
@@ -35,11 +46,45 @@ def find(values: set[str], logs: Path) -> list[str]:
     return found
 
 
-def places(logs: Path) -> Iterator[tuple[str, str]]:
+def places(logs: Path, app_url: str, domains: Sequence[str]) -> Iterator[tuple[str, str]]:
+    yield from answers(app_url, domains)  # first: what they leave in a log is read below
     yield from columns()
     yield from valkey()
     for file in sorted(logs.glob("*.log*")):
         yield f"log {file.name}", file.read_text(errors="replace")
+
+
+def answers(app_url: str, domains: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What the running app tells those who may ask."""
+    operator = {"Authorization": f"Bearer {settings.STATUS_TOKEN}"}
+    for path in FIGURES:
+        yield f"answer {path}", fetch(f"{app_url}{path}", operator)
+    for domain in domains:
+        newest = Order.objects.filter(shop__domain=domain).order_by("-pk").values_list("pk", flat=True)
+        pages = [f"/orders/{key}" for key in newest[:ORDER_PAGES]]
+        for path in (*ANSWERS, *pages):
+            merchant = {"Authorization": f"Bearer {session_token(domain)}"}
+            yield f"answer {path} of {domain}", fetch(f"{app_url}{path}", merchant)
+
+
+def fetch(url: str, headers: dict[str, str]) -> str:
+    reply = requests.get(url, headers=headers, timeout=30)
+    reply.raise_for_status()
+    return reply.text
+
+
+def session_token(domain: str) -> str:
+    now = int(time.time())
+    facts = {
+        "iss": f"https://{domain}/admin",
+        "dest": f"https://{domain}",
+        "sub": "1",
+        "jti": "1",
+        "sid": "1",
+    }
+    times = {"exp": now + 60, "nbf": now, "iat": now}
+    claims = facts | times | {"aud": settings.SHOPIFY_API_KEY}
+    return jwt.encode(claims, settings.SHOPIFY_API_SECRET, algorithm="HS256")
 
 
 def columns() -> Iterator[tuple[str, str]]:

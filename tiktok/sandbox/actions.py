@@ -355,6 +355,7 @@ class Actions:
         with self.lock:
             order = self.world.orders[order_id]
             fresh = buyers.invent(self.world.rng, order.region)
+            self.world.former_buyers.append(order.buyer)
             order.buyer = order.buyer.changed(**(values or {"address_line1": fresh.address_line1}))
             order.address_changed = True
             self._touch(order)
@@ -532,9 +533,11 @@ class Actions:
             return self.world.orders[order_id]
 
     def personal_values(self) -> set[str]:
-        """Every text of every buyer that must never be found at rest."""
+        """Every text of every buyer that was ever told and must never be found at rest."""
         with self.lock:
             found: set[str] = set()
+            for former in self.world.former_buyers:
+                found |= former.personal_values()
             for order in self.world.orders.values():
                 found |= order.buyer.personal_values()
                 if len(order.buyer_message) > 5:

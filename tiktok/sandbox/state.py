@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tiktok.sandbox.buyers import Buyer
 from tiktok.sandbox.catalogue import Sku
 from tiktok.sandbox.orders import Order
 
@@ -189,6 +190,7 @@ class World:
     sellers: list[Seller] = field(default_factory=list)
     codes: dict[str, Code] = field(default_factory=dict)
     grants: dict[tuple[str, str], Grant] = field(default_factory=dict)
+    former_buyers: list[Buyer] = field(default_factory=list)  # as they were before an address changed
     orders: dict[str, Order] = field(default_factory=dict)
     packages: dict[str, Package] = field(default_factory=dict)
     numbers: dict[str, set[str]] = field(default_factory=dict)  # tracking number -> order ids
