@@ -1,7 +1,8 @@
-"""A day compared with TikTok, order by order: what is missing on either side, and what differs.
+"""A day compared with both shops, order by order: what is missing on any side, and what differs.
 
-An audit is a row of work, a page a step. What it finds it also sets right: orders that we missed become rows, and rows
-that differ are looked at again. Its findings are kept.
+An audit is a row of work, a page a step: TikTok's orders of the day, then Shopify's (counterparts.py). The clock asks
+for yesterday, a person for any day. What it finds it also sets right where one more look can: orders that we missed
+become rows, and rows that differ are looked at again. Its findings are kept.
 """
 
 from collections.abc import Iterable
@@ -11,35 +12,40 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
-from connector import mapping, pulls
+from connector import counterparts, mapping, pulls
+from connector.counterparts import finding
 from connector.models import PAUSED, Audit, Connection, Order
-from connector.platforms import tiktok_for
+from connector.platforms import shopify_for, tiktok_for
 from connector.states import OrderState
 from connector.wake import bell
 from shopify_app.models import Shop
 from tiktok.orders import Order as Source
 
+DAILY_FROM = 3  # o'clock where the shop is: yesterday's last events have come in
 MOST_FINDINGS = 500  # kept one by one; a day that is worse than that is told by its first
 
 
 def ask(shop: Shop, day: date, zone: ZoneInfo, by: str) -> None:
     """Have a day of every active connection read again. One that is being read already is left alone."""
-    since, until = bounds(day, zone)
     for connection in Connection.objects.filter(shop=shop, active=True):
-        if Audit.objects.filter(shop=shop, connection=connection, day=day, finished_at=None).exists():
-            continue
-        now = timezone.now()
-        Audit.objects.create(
-            shop=shop,
-            connection=connection,
-            day=day,
-            since=since,
-            until=until,
-            by=by,
-            asked_at=now,
-            due_at=now,
-        )
+        if not Audit.objects.filter(shop=shop, connection=connection, day=day, finished_at=None).exists():
+            begin(connection, day, zone, by)
     bell.ring(shop.pk)
+
+
+def begin(connection: Connection, day: date, zone: ZoneInfo, by: str) -> None:
+    since, until = bounds(day, zone)
+    now = timezone.now()
+    Audit.objects.create(
+        shop_id=connection.shop_id,
+        connection=connection,
+        day=day,
+        since=since,
+        until=until,
+        by=by,
+        asked_at=now,
+        due_at=now,
+    )
 
 
 def bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -50,11 +56,29 @@ def bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     )
 
 
+def ask_daily(now: datetime) -> None:
+    """Have yesterday read again, once it is over for a while where the shop is."""
+    for connection in Connection.objects.filter(active=True, paused_reason="").select_related("shop"):
+        here = now.astimezone(connection.shop.zone)
+        yesterday = here.date() - timedelta(days=1)
+        if (
+            here.hour >= DAILY_FROM
+            and not Audit.objects.filter(connection=connection, day=yesterday).exists()
+        ):
+            begin(connection, yesterday, connection.shop.zone, by="")
+            bell.ring(connection.shop_id)
+
+
 def advance(audit: Audit) -> None:
-    """Read and compare one page; after the last one, look for what TikTok did not name."""
-    connection = audit.connection
-    if connection.paused:
+    """Read and compare one page."""
+    if audit.connection.paused:
         return audit.park(PAUSED)
+    return read_shopify(audit) if audit.of_shopify else read_tiktok(audit)
+
+
+def read_tiktok(audit: Audit) -> None:
+    """One page of TikTok's; after the last one, look for what TikTok did not name, and go on with Shopify's."""
+    connection = audit.connection
     page = tiktok_for(connection, live=False).search_orders_placed(audit.since, audit.until, audit.page)
     news = compare(connection, page.orders)
     pulls.store_orders(connection, page.orders)
@@ -62,12 +86,31 @@ def advance(audit: Audit) -> None:
     facts: dict[str, Any] = {"read": len(seen), "total": max(page.total_count, len(seen))}
     if page.next_page_token:
         return audit.succeed(
-            timezone.now(), page=page.next_page_token, seen=seen, findings=together(audit, news), **facts
+            timezone.now(), seen=seen, page=page.next_page_token, findings=together(audit, news), **facts
         )
-    news += missing_there(audit, seen)
-    return audit.succeed(
-        None, seen=[], page="", findings=together(audit, news), finished_at=timezone.now(), **facts
-    )
+    facts["findings"] = together(audit, [*news, *missing_there(audit, seen)])
+    if not counterparts.readable(audit.since):
+        return finish(audit, **facts)
+    return audit.succeed(timezone.now(), seen=[], page="", of_shopify=True, **facts)
+
+
+def read_shopify(audit: Audit) -> None:
+    """One page of the Shopify orders made that day; after the last one, look for what Shopify did not name."""
+    shopify = shopify_for(audit.shop, live=False)
+    page = shopify.search_orders_created(mapping.SHOP_TAG, audit.since, audit.until, audit.page)
+    news = counterparts.compare(audit, page.orders)
+    seen = [*audit.seen, *(theirs.id for theirs in page.orders)]
+    facts: dict[str, Any] = {"read_in_shopify": len(seen)}
+    if page.has_next:
+        return audit.succeed(
+            timezone.now(), seen=seen, page=page.end_cursor, findings=together(audit, news), **facts
+        )
+    news += counterparts.compare_unseen(audit, seen)
+    return finish(audit, findings=together(audit, news), **facts)
+
+
+def finish(audit: Audit, **facts: Any) -> None:
+    audit.succeed(None, seen=[], page="", finished_at=timezone.now(), **facts)
 
 
 def together(audit: Audit, news: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -121,7 +164,3 @@ def missing_there(audit: Audit, seen: list[str]) -> list[dict[str, str]]:
     for order in gone:
         order.wake()
     return [finding("missing_there", order.tiktok_id, before=order.tiktok_status) for order in gone]
-
-
-def finding(what: str, order: str, before: str = "", after: str = "") -> dict[str, str]:
-    return {"what": what, "order": order, "before": before, "after": after}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 from urllib.parse import urlencode, urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from csp.constants import NONCE, NONE, SELF
 from csp.utils import build_policy
@@ -138,10 +138,7 @@ def admit(visitor: auth.Session, token: str) -> Shop:
 
 
 def zone(shop: Shop) -> ZoneInfo:
-    try:
-        return ZoneInfo(shop.timezone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo("UTC")
+    return shop.zone
 
 
 # ---- without a token -------------------------------------------------------------------------------------------------

@@ -568,19 +568,21 @@ class OrderLog(models.Model):
 
 
 class Audit(Work):
-    """A day of one connection, read again from TikTok and compared with what we know. Due for its next page."""
+    """A day of one connection, read again from both shops and compared with what we know. Due for its next page."""
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="audits")
     day = models.DateField()  # in the Shopify shop's zone
     since = models.DateTimeField()
     until = models.DateTimeField()
-    by = models.TextField(default="", blank=True)  # Shopify's user id
+    by = models.TextField(default="", blank=True)  # Shopify's user id; empty: the clock
     asked_at = models.DateTimeField(default=timezone.now)
     page = models.TextField(default="", blank=True)
     total = models.PositiveIntegerField(default=0)  # how many orders TikTok says there are
-    seen = ArrayField(models.TextField(), default=list, blank=True)  # TikTok ids read so far
+    of_shopify = models.BooleanField(default=False)  # TikTok's orders are read: now Shopify's
+    seen = ArrayField(models.TextField(), default=list, blank=True)  # ids read so far, of the side being read
     findings = models.JSONField(default=list, blank=True)  # {"what", "order", "before", "after"}
-    read = models.PositiveIntegerField(default=0)
+    read = models.PositiveIntegerField(default=0)  # of TikTok's
+    read_in_shopify = models.PositiveIntegerField(default=0)
     finished_at = models.DateTimeField(null=True)
     words = models.TextField(default="", blank=True)  # why it could not be finished
 

@@ -58,7 +58,7 @@ DIFFERENCES: dict[str, Words] = {
         _("Released by TikTok, not in Shopify yet"), _("Look again to have it brought in now.")
     ),
 }
-# What a comparison with TikTok found.
+# What a comparison with both shops found.
 FOUND: dict[str, Words] = {
     "missing_here": Words(_("Missing here"), _("It has been taken in now.")),
     "before_connection": Words(
@@ -67,6 +67,23 @@ FOUND: dict[str, Words] = {
     "missing_there": Words(_("TikTok did not name it"), _("It has been looked up by its number.")),
     "status": Words(_("The status differed"), _("It has been read again.")),
     "amounts": Words(_("The amounts differ"), _("Compare it in both shops before you ship.")),
+    "not_named": Words(_("In Shopify, and we did not know it"), _("It has been looked at again.")),
+    "unknown_in_shopify": Words(
+        _("In Shopify, unknown here"),
+        _("An earlier installation may have made it. Compare it in both shops before you ship."),
+    ),
+    "doubled_in_shopify": Words(
+        _("Two Shopify orders for one"),
+        _("Ship only the one that is named here; cancel the other in Shopify."),
+    ),
+    "cancelled_in_shopify": Words(_("Cancelled in Shopify"), _("It has been looked at again.")),
+    "alive_in_shopify": Words(
+        _("Cancelled at TikTok, alive in Shopify"), _("Do not ship it; cancel it in Shopify.")
+    ),
+    "gone_from_shopify": Words(_("Not in Shopify any more"), _("It has been looked at again.")),
+    "shopify_total": Words(
+        _("Shopify's total is another"), _("Somebody may have edited it. Compare it in both shops.")
+    ),
 }
 
 
@@ -188,7 +205,7 @@ def undated(shop: Shop) -> int:
     return Order.objects.filter(shop=shop, placed_at=None).count()
 
 
-# ---- compared with TikTok --------------------------------------------------------------------------------------------
+# ---- compared with both shops ----------------------------------------------------------------------------------------
 
 
 def audits_of(shop: Shop, day: date) -> list[Audit]:

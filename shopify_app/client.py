@@ -310,7 +310,14 @@ class Client:
 
     def search_orders_updated(self, tag: str, since: datetime, after: str = "") -> Page:
         """One page of the orders with this tag, by last change, with their fulfillments and no lines."""
-        query = f"tag:{_quoted(tag)} updated_at:>='{_time_in(since)}'"
+        return self._orders(tag, f"updated_at:>='{_time_in(since)}'", after)
+
+    def search_orders_created(self, tag: str, since: datetime, until: datetime, after: str = "") -> Page:
+        """One page of the orders with this tag that were made in a stretch of time."""
+        return self._orders(tag, f"created_at:>='{_time_in(since)}' created_at:<'{_time_in(until)}'", after)
+
+    def _orders(self, tag: str, when: str, after: str) -> Page:
+        query = f"tag:{_quoted(tag)} {when}"
         found = self._call(ORDERS_UPDATED, {"query": query, "after": after or None})["orders"]
         orders = tuple(_order(node) for node in found["nodes"] if _has_tag(node, tag))
         page = found["pageInfo"]

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import requests
 import shopify
@@ -69,6 +70,14 @@ class Shop(models.Model):
 
     def __str__(self) -> str:
         return self.domain
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Where the shop's days begin and end; UTC until Shopify has told, or when it tells no known name."""
+        try:
+            return ZoneInfo(self.timezone or "UTC")
+        except (ZoneInfoNotFoundError, ValueError):
+            return ZoneInfo("UTC")
 
     @classmethod
     def install(cls, domain: str, session_token: str, http: requests.Session) -> "Shop":

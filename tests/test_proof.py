@@ -280,7 +280,8 @@ def test_a_long_day_is_read_page_by_page(world):
     audit = Audit.claim(world.shop.pk, 1)[0]
     audits.advance(audit)
     assert (audit.read, audit.total, audit.finished_at) == (100, 101, None) and audit.due_at
-    audits.advance(Audit.claim(world.shop.pk, 1)[0])
+    audits.advance(Audit.claim(world.shop.pk, 1)[0])  # TikTok's second page
+    audits.advance(Audit.claim(world.shop.pk, 1)[0])  # Shopify's
     audit.refresh_from_db()
     assert (audit.read, len(audit.findings)) == (101, 101) and audit.finished_at
 

@@ -133,6 +133,7 @@ CALLS: dict[str, Any] = {
     "set_order_address": lambda c: c.set_order_address("gid://shopify/Order/1", ADDRESS),
     "cancel_order": lambda c: c.cancel_order("gid://shopify/Order/1", note="Cancelled", reason="CUSTOMER"),
     "search_orders_updated": lambda c: c.search_orders_updated("TikTok Shop", NOW, after="x"),
+    "search_orders_created": lambda c: c.search_orders_created("TikTok Shop", NOW, NOW, after="x"),
     "defer_payment": lambda c: c.defer_payment("gid://shopify/DraftOrder/1", NOW),
     "pay_manually": lambda c: c.pay_manually("gid://shopify/Order/1", "TikTok Shop", NOW),
     "mark_paid": lambda c: c.mark_paid("gid://shopify/Order/1"),
