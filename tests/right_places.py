@@ -1,0 +1,229 @@
+"""What must be true of every order, told by the platforms' own books: after each step, and when all trouble is over.
+
+Nothing here asks the product how it decides. `Deeds` is what the test did to an order; the rest is read from the
+sandboxes and compared with our rows.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from django.utils import timezone
+from world import SOON, World
+
+from connector import jobs
+from connector.models import Connection, InboxEvent, Order, Parcel
+from connector.states import OrderState as State
+from connector.states import ParcelState
+from tiktok.sandbox.orders import AWAITING_SHIPMENT, CANCELLED, ON_HOLD
+from tiktok.sandbox.orders import Order as Source
+
+GIVEN_UP = ("unexpected", "unavailable_too_long", "tiktok_rejected", "shopify_rejected")
+# What may stand against an order, and what must have happened to it first.
+EXPLAINED = {
+    "sku_unmapped": {"unmapped"},
+    "draft_deleted": {"draft deleted"},
+    "draft_edited": {"draft edited"},
+    "total_mismatch": {"draft edited"},
+    "draft_completed_by_hand": {"draft completed"},
+    "merchant_cancelled": {"order cancelled"},
+    "merchant_refunded": {"order cancelled"},
+    "merchant_deleted": {"order deleted"},
+    "cancel_requested": {"cancel requested"},
+    "cancelled_after_fulfilled": {"cancelled", "cancel requested"},
+    "shipped_elsewhere": {"shipped outside"},
+    "shipped_outside": {"shipped outside"},
+    "lines_changed_after_finalize": {"lines cancelled"},
+    "address_changed_after_shipped": {"address changed"},
+    "no_lines": {"lines cancelled"},
+}
+
+
+@dataclass
+class Deeds:
+    """What was done to one order, and the numbers that a merchant gave its fulfillments."""
+
+    done: set[str] = field(default_factory=set)
+    numbers: dict[str, str] = field(default_factory=dict)  # number -> fulfillment
+    disturbed: bool = False  # a fulfillment was changed or cancelled, or units left the order
+
+
+Book = dict[str, Deeds]
+
+
+# ---- at every moment ----
+
+
+def wrong_now(world: World, book: Book) -> list[str]:
+    """What is against a promise, whatever is still under way."""
+    found = [f"a mail went to a buyer: {mail}" for mail in world.shopify.mails]
+    found += [f"against TikTok's contract: {one}" for one in asked(world.tiktok.violations)]
+    found += [f"against Shopify's contract: {one}" for one in world.shopify.violations]
+    for id in book:
+        found += [f"{id}: {words}" for words in doubled(world, id)]
+    return found + sent_twice(world) + unwanted_completions(world)
+
+
+def asked(violations: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What we asked of TikTok; that an answer to a webhook was late depends on the machine."""
+    return [one for one in violations if one["what"] != "webhook"]
+
+
+def doubled(world: World, id: str) -> Iterator[str]:
+    drafts, orders = open_drafts(world, id), orders_of(world, id)
+    if len(orders) > 1:
+        yield f"{len(orders)} Shopify orders"
+    if len(drafts) > 1:
+        yield f"{len(drafts)} open drafts"
+    if drafts and orders:
+        yield "a draft beside the Shopify order"
+
+
+def sent_twice(world: World) -> list[str]:
+    """A unit that TikTok was told of by two calls of ours."""
+    units = Counter(
+        (entry["order_id"], unit) for entry in world.tiktok_effects("ship") for unit in entry["line_ids"]
+    )
+    return [f"{order_id}: unit {unit} was sent {n} times" for (order_id, unit), n in units.items() if n > 1]
+
+
+def unwanted_completions(world: World) -> list[str]:
+    """TikTok never puts an order back on hold: what we completed must be over it, also later."""
+    return [
+        f"{id_of(entry['tags'])}: completed while TikTok held it"
+        for entry in ours(world)
+        if source_of(world, id_of(entry["tags"])).status in (ON_HOLD, "UNPAID")
+    ]
+
+
+def ours(world: World) -> list[dict[str, Any]]:
+    return [entry for entry in world.shopify_effects("order_created") if entry["by"] == "app"]
+
+
+def wrong_birth(world: World, entry: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with an order that we have just completed, while TikTok's order is as it was then."""
+    source = source_of(world, id_of(entry["tags"]))
+    if source.status == CANCELLED:
+        yield "completed although TikTok had cancelled it"
+    if source.cancel_requested:
+        yield "completed although its buyer asked for a cancellation"
+    if Decimal(entry["total"]) != total_of(source):
+        yield f"completed with {entry['total']} instead of {total_of(source)}"
+    if not entry["paid"]:
+        yield "completed without its payment"
+
+
+def total_of(source: Source) -> Decimal:
+    """What the seller earns by the units that live: goods after his own discount, and his shipping."""
+    goods = sum((line.original_price - line.seller_discount for line in source.live_lines), Decimal(0))
+    return goods + source.charges.shipping - source.charges.shipping_seller_discount
+
+
+# ---- when all trouble is over ----
+
+
+def wrong_in_the_end(world: World, book: Book) -> list[str]:
+    found = restless_rows() + given_up()
+    for id, deeds in book.items():
+        row = Order.objects.filter(tiktok_id=id).first()
+        if row is None:
+            found.append(f"{id}: lost")
+            continue
+        place = f"{id} ({source_of(world, id).status}; {row.state} {row.reason}; {sorted(deeds.done)})"
+        found += [f"{place}: {words}" for words in misplaced(world, row, deeds)]
+        found += [f"{place}: {words}" for words in misdirected(world, row, deeds)]
+    return found
+
+
+def restless_rows() -> list[str]:
+    soon = timezone.now() + SOON
+    rows = [row for model in jobs.STEPS for row in model.objects.filter(due_at__lte=soon)]
+    leased = [row for model in jobs.STEPS for row in model.objects.exclude(leased_until=None)]
+    return [f"{row.ref} never rests: {row.last_error}" for row in rows] + [
+        f"{row.ref} is still leased" for row in leased
+    ]
+
+
+def given_up() -> list[str]:
+    found = [
+        f"{row.ref} was given up: {row.reason} {row.detail} {row.last_error}"
+        for model in (Order, Parcel)
+        for row in model.objects.filter(reason__in=GIVEN_UP)
+    ]
+    found += [f"{event.ref}: {event.outcome}" for event in InboxEvent.objects.filter(outcome__in=GIVEN_UP)]
+    return found + [f"paused: {row.paused_reason}" for row in Connection.objects.exclude(paused_reason="")]
+
+
+def misplaced(world: World, row: Order, deeds: Deeds) -> Iterator[str]:
+    """Each TikTok order is in exactly the place where its own state and the merchant's deeds put it."""
+    source = source_of(world, row.tiktok_id)
+    drafts, orders = open_drafts(world, row.tiktok_id), orders_of(world, row.tiktok_id)
+    alive = [order for order in orders if not order.cancelled_at]
+    if row.reason and not EXPLAINED.get(row.reason, set()) & deeds.done:
+        yield f"asks for no reason: {row.detail}"
+    if source.status == CANCELLED:
+        if drafts or any("tiktok-cancelled" not in order.tags for order in alive):
+            yield "cancelled at TikTok, alive in Shopify"
+        return
+    if row.state in (State.SKIPPED, State.OUTSIDE):
+        if drafts or alive or "shipped outside" not in deeds.done:
+            yield "kept out, and stands in Shopify" if drafts or alive else "kept out without a cause"
+        return
+    if alive:
+        yield from misnamed(row, alive[0], source)
+    elif not (row.reason or deeds.done & {"order cancelled", "order deleted"}):
+        yield "released at TikTok, not in Shopify, and nobody is asked"
+
+
+def misnamed(row: Order, order: Any, source: Source) -> Iterator[str]:
+    """A Shopify order that lives: it is the one we name, with the address and the tags that it should have."""
+    if row.order_gid != order.id:
+        yield "its Shopify order is not the one we name"
+    if "tiktok-on-hold" in order.tags:
+        yield "still tagged as held"
+    if source.cancel_requested != ("tiktok-cancel-requested" in order.tags):
+        yield f"a cancel request that the tags do not tell: {order.tags}"
+    street = " ".join(map(str, (order.shipping_address or {}).values()))
+    if source.buyer.address_line1 not in street and not row.reason:
+        yield f"has another address: {street!r}"
+
+
+def misdirected(world: World, row: Order, deeds: Deeds) -> Iterator[str]:
+    """Every number has reached TikTok, or says what it waits for."""
+    source = source_of(world, row.tiktok_id)
+    silent = [p for p in row.parcels.filter(state=ParcelState.WAITING, reason="") if row.order_gid]
+    for parcel in silent:
+        yield f"parcel {parcel.number} waits and says not for what: {parcel.last_error}"
+    if deeds.disturbed or deeds.done - {"address changed"} or source.status == CANCELLED:
+        return
+    told = {line.number for line in source.lines}
+    for number in deeds.numbers.keys() - told:
+        yield f"{number} has not reached TikTok: {list(row.parcels.values_list('number', 'state', 'reason'))}"
+
+
+# ---- the platforms' books ----
+
+
+def id_of(tags: list[str]) -> str:
+    return next((tag.removeprefix("tts-") for tag in tags if tag.startswith("tts-")), "")
+
+
+def source_of(world: World, id: str) -> Source:
+    return world.tiktok.order(id)
+
+
+def open_drafts(world: World, id: str) -> list[Any]:
+    return [one for one in world.store.drafts.values() if id_of(one.tags) == id and one.status == "OPEN"]
+
+
+def orders_of(world: World, id: str) -> list[Any]:
+    return [one for one in world.store.orders.values() if id_of(one.tags) == id]
+
+
+def to_ship(world: World, id: str) -> list[Any]:
+    """Its Shopify orders that a merchant can ship."""
+    if source_of(world, id).status not in (AWAITING_SHIPMENT, "PARTIALLY_SHIPPING", ON_HOLD):
+        return []
+    return [order for order in orders_of(world, id) if not order.cancelled_at]
