@@ -6,11 +6,12 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
-from bench.figures import Section, as_text, at_most, told
+from bench.figures import BROKEN, Section, as_text, at_most, broken, told
 from bench.ground import Ground, Machine, prepared
 from bench.sizes import EVERY_PART, SIZES, Size
 from connector.launcher.children import LauncherError
@@ -33,12 +34,14 @@ def main() -> int:
     try:
         with prepared() as ground:
             sections = run(ground, size, wanted)
-            broken = len(ground.tiktok.violations) + len(ground.shopify.violations)
+            breaches = len(ground.tiktok.violations) + len(ground.shopify.violations)
     except LauncherError as error:
         print(error, file=sys.stderr)
         return 1
-    sections.append(the_run(time.monotonic() - began, broken, machine))
+    sections.append(the_run(time.monotonic() - began, breaches, machine))
     print(as_text(sections), flush=True)
+    if any(figure.verdict == BROKEN for section in sections for figure in section.figures):
+        return 1
     if asked.write:
         from bench.page import page
 
@@ -61,7 +64,7 @@ def end_on_signals() -> None:
         signal.signal(ending, leave)
 
 
-def the_run(seconds: float, broken: int, machine: Machine) -> Section:
+def the_run(seconds: float, breaches: int, machine: Machine) -> Section:
     """How far to trust it: absolute figures of a machine that others use at the same time are worth little."""
     ours = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     others = machine.share() - ours / machine.seconds()
@@ -69,7 +72,7 @@ def the_run(seconds: float, broken: int, machine: Machine) -> Section:
         told("time", seconds / 60, " min"),
         told("CPU of the machine that others used meanwhile", 100 * max(0.0, others), " %"),
         told("CPU of a fixed piece of Python, for comparing machines", yardstick(), " ms"),
-        at_most("requests of ours that broke a platform's contract", broken, 0),
+        at_most("requests of ours that broke a platform's contract", breaches, 0),
     ]
     return Section("The run", figures)
 
@@ -99,9 +102,17 @@ def run(ground: Ground, size: Size, wanted: Sequence[str]) -> list[Section]:
     sections = []
     for name in wanted:
         began = time.monotonic()
-        sections.append(PARTS[name](ground, size))
+        sections.append(one_part(ground, size, name))
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     return [*sections, at_rest(ground, ready)]
+
+
+def one_part(ground: Ground, size: Size, name: str) -> Section:
+    try:
+        return PARTS[name](ground, size)
+    except Exception as error:
+        traceback.print_exc()
+        return Section(name, [broken(name, error)])
 
 
 # The product's models can be imported only once the ground is prepared.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-MET, MISSED, REPORTED, LEFT_OUT = "met", "missed", "reported", "left out"
+MET, MISSED, REPORTED, LEFT_OUT, BROKEN = "met", "missed", "reported", "left out", "broken"
 HEAD = ("figure", "target", "measured", "ratio", "verdict")
 
 
@@ -16,6 +16,7 @@ class Figure:
     measured: str = "–"
     ratio: str = "–"
     verdict: str = REPORTED
+    value: float | None = None  # measured, as a number
 
     @property
     def row(self) -> tuple[str, ...]:
@@ -47,17 +48,24 @@ def judged(name: str, measured: float, limit: float, unit: str, sign: str, is_me
         f"{number(measured)}{unit}",
         ratio,
         MET if is_met else MISSED,
+        measured,
     )
 
 
 def told(name: str, measured: float | str, unit: str = "") -> Figure:
     """A figure without a target."""
-    text = measured if isinstance(measured, str) else f"{number(measured)}{unit}"
-    return Figure(name, measured=text)
+    if isinstance(measured, str):
+        return Figure(name, measured=measured)
+    return Figure(name, measured=f"{number(measured)}{unit}", value=measured)
 
 
 def left_out(name: str, why: str) -> Figure:
     return Figure(name, measured=why, verdict=LEFT_OUT)
+
+
+def broken(name: str, error: Exception) -> Figure:
+    """The part ended by an exception: the others go on, and the run is not a good one."""
+    return Figure(name, measured=type(error).__name__, verdict=BROKEN)
 
 
 def number(value: float) -> str:

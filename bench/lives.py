@@ -20,7 +20,7 @@ def latencies(ground: Ground, orders: int) -> Section:
     figures = []
     for latency, limit in ((NEAR, NEAR_LIMIT), (FAR, FAR_LIMIT)):
         for rate in RATES:
-            lives = live(ground, latency, rate, max(10, int(orders * min(1.0, rate / 3))))
+            lives = live(ground, latency, rate, max(6, int(orders * min(1.0, rate / 3))))
             figures += [stretch_figure(lives, stretch, latency, rate, limit) for stretch in STRETCHES]
     return Section("Latencies, one worker, three shops", figures, (NOTE,), LIMIT)
 

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 
+from bench import reach
 from bench.figures import MISSED, Figure, Section, as_markdown
 
 INTRODUCTION = """# Performance
@@ -31,9 +32,9 @@ def page(sections: Sequence[Section], size: str, day: date | None = None) -> str
     head = INTRODUCTION.format(
         size=size, machine=machine(), day=(day or datetime.now(UTC).date()).isoformat()
     )
-    return "\n".join(
-        [head, as_markdown([with_chart(one) for one in sections]), "", "## Not met", "", *misses(sections)]
-    )
+    parts = [head, as_markdown([with_chart(one) for one in sections]), ""]
+    parts += ["## How far one machine goes", "", *reach.lines(sections), ""]
+    return "\n".join([*parts, "## Not met", "", *misses(sections)])
 
 
 def with_chart(section: Section) -> Section:
