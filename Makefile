@@ -43,6 +43,7 @@ lint: .venv/.installed
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m connector.launcher test-engines $(PY) -m mypy
+	$(PY) -m connector.launcher audit
 
 format: .venv/.installed
 	$(PY) -m ruff check --fix .

@@ -1,4 +1,4 @@
-"""python -m connector.launcher run | up | manage WORDS... | chromium | test-engines COMMAND..."""
+"""python -m connector.launcher run | up | manage WORDS... | chromium | audit | test-engines COMMAND..."""
 
 import argparse
 import os
@@ -6,14 +6,14 @@ import signal
 import subprocess
 import sys
 
-from connector.launcher import chromium
+from connector.launcher import audit, chromium
 from connector.launcher.children import LauncherError, die_with_parent
 from connector.launcher.engines import throwaway_engines
 from connector.launcher.environment import environment_for_tests
 from connector.launcher.processes import Stopped, raise_stopped
 from connector.launcher.stack import manage_up, run, up
 
-COMMANDS = {"run": run, "up": up, "chromium": chromium.ensure}
+COMMANDS = {"run": run, "up": up, "chromium": chromium.ensure, "audit": audit.check}
 
 
 def main() -> int:
@@ -45,6 +45,7 @@ def arguments() -> argparse.ArgumentParser:
     )
     managed.add_argument("words", nargs=argparse.REMAINDER, metavar="WORDS")
     commands.add_parser("chromium", help="install the browser of the browser tests where it is missing")
+    commands.add_parser("audit", help="look the packages up among known vulnerabilities")
     engines = commands.add_parser("test-engines", help="run a command with a throwaway PostgreSQL and Valkey")
     engines.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
     return parser
