@@ -48,6 +48,17 @@ VERDICTS = {
     ),
     "block": _("It does not fit the carrier."),
 }
+SAID = {
+    "UNPAID": _("Not paid yet"),
+    "ON_HOLD": _("On hold"),
+    "AWAITING_SHIPMENT": _("Awaiting shipment"),
+    "PARTIALLY_SHIPPING": _("Partly shipped"),
+    "AWAITING_COLLECTION": _("Awaiting collection"),
+    "IN_TRANSIT": _("In transit"),
+    "DELIVERED": _("Delivered"),
+    "COMPLETED": _("Completed"),
+    "CANCELLED": _("Cancelled"),
+}
 SELLER_CENTERS = {"US": "https://seller-us.tiktok.com", "GB": "https://seller-uk.tiktok.com"}
 SELLER_CENTER = "https://seller.tiktokglobalshop.com"
 WITHOUT_CENTS = frozenset({"JPY", "KRW", "VND", "CLP"})
@@ -57,6 +68,12 @@ WITHOUT_CENTS = frozenset({"JPY", "KRW", "VND", "CLP"})
 def tone(state: str) -> str:
     """The tone of a state's badge."""
     return TONES[state]  # type: ignore[index]  # the enum's members are its values
+
+
+@register.filter
+def said(status: str) -> str | Promise:
+    """TikTok's status of an order as its Seller Center words it; a new one as it came."""
+    return SAID.get(status, status)
 
 
 @register.filter

@@ -28,12 +28,14 @@ def carriers(request: EmbeddedRequest) -> HttpResponse:
 def page(request: EmbeddedRequest, connection: Connection, **given: Any) -> HttpResponse:
     names = carrier_names.names_of(connection)
     providers = carrier_names.providers_of(connection)
+    unmapped = [name.company for name in names if name.seen and not name.found.provider_id]
     fallback = connection.policy.fallback_provider
     context = {
         "connection": connection,
         "connections": active(request),
         "names": names,
-        "unmapped": sum(1 for name in names if name.seen and not name.found.provider_id),
+        "unmapped": len(unmapped),
+        "first_unmapped": next(iter(unmapped), ""),
         "providers": providers,
         "fallback": next((provider.name for provider in providers if provider.id == fallback), ""),
     }

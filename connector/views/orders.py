@@ -64,7 +64,7 @@ def live(request: EmbeddedRequest, wish: listing.Wish) -> dict[str, Any]:
         "older": waiting["older"],
         "admin_url": admin_url(request.shop.domain),
     }
-    notices = render_to_string("connector/_notices.html", shown)
+    notices = render_to_string("connector/_news.html", shown)
     links = {"consents": consent_links(request)}  # new with every look, and therefore not in the mark
     return shown | links | {"seen": mark(repr(rows)), "noticed": mark(f"{notices}{waiting['asking']}")}
 

@@ -86,7 +86,7 @@ def row_of(order: Order, now: datetime) -> Row:
 def shopify_of(order: Order) -> tuple[str, str]:
     if order.order_gid:
         return f"orders/{number(order.order_gid)}", order.order_name or number(order.order_gid)
-    if order.draft_gid:
+    if order.draft_gid and order.state == OrderState.ON_HOLD:  # afterwards it is gone
         words = _("Draft %(name)s") % {"name": order.draft_name}
         return f"draft_orders/{number(order.draft_gid)}", words
     return "", ""

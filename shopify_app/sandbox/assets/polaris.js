@@ -52,12 +52,29 @@
       padding-block: 8px; white-space: nowrap }
     s-table-row > s-table-cell { border-block-start: 1px solid var(--p-line) }
     s-table-row:hover > s-table-cell { background: #fafafa }
+    @media (max-width: 599px) { /* a table becomes a list, as its headers' list slots say */
+      s-table, s-table-body { display: block } s-table-header-row { display: none }
+      s-table-row { border-block-start: 1px solid var(--p-line); display: flex; flex-wrap: wrap; gap: 6px 12px; padding: 12px }
+      s-table-row > s-table-cell { border: 0; box-sizing: border-box; display: block; flex: 0 0 100%; min-inline-size: 0; padding: 0 }
+      s-table-row > s-table-cell[data-list-slot="labeled"] { padding-inline-start: 108px; position: relative }
+      s-table-cell[data-list-slot="labeled"]::before { color: var(--p-quiet); content: attr(data-label); inset-inline-start: 0;
+        inline-size: 100px; position: absolute }
+      s-table-row > s-table-cell:empty { display: none }
+    }
     s-ordered-list, s-unordered-list { display: block; padding-inline-start: 20px }
     s-unordered-list > s-list-item { display: list-item; list-style: disc }
     s-ordered-list > s-list-item { display: list-item; list-style: decimal }
     s-image img, s-thumbnail img { max-inline-size: 100% }
     s-clickable { cursor: pointer; display: block } s-button-group { display: inline-flex; gap: 8px }
   `)];
+
+  // What the header above a cell says, and where the cell goes when the table is a list.
+  const labelled = (cell) => {
+    const place = [...(cell.parentElement?.children ?? [])].indexOf(cell);
+    const header = cell.closest("s-table")?.querySelectorAll("s-table-header")[place];
+    cell.dataset.label = header?.textContent.trim() ?? "";
+    cell.dataset.listSlot = header?.getAttribute("listslot") ?? "labeled";
+  };
 
   const ROLES = { "s-table": "table", "s-table-body": "rowgroup", "s-table-header-row": "row", "s-table-row": "row",
     "s-table-header": "columnheader", "s-table-cell": "cell", "s-heading": "heading", "s-divider": "separator",
@@ -70,6 +87,7 @@
       connectedCallback() {
         if (ROLES[name] && !this.hasAttribute("role")) this.setAttribute("role", ROLES[name]);
         if (name === "s-heading" && !this.hasAttribute("aria-level")) this.setAttribute("aria-level", "3");
+        if (name === "s-table-cell") queueMicrotask(() => labelled(this));
         if (name === "s-grid") this.style.gridTemplateColumns = this.getAttribute("gridtemplatecolumns") || "";
       }
     });
@@ -112,14 +130,18 @@
       .page.large { max-width: 1400px } .page.small { max-width: 662px }
       header { align-items: center; display: flex; flex-wrap: wrap; gap: 8px; min-height: 32px; margin-bottom: 16px }
       h1 { flex: 1; font-size: 20px; font-weight: 650; line-height: 28px }
-      .body { display: grid; gap: 16px } .cols { display: grid; gap: 16px }
+      .crumb { color: #8a8a8a; display: none } .crumb.full { display: inline } .crumb::after { content: "›"; margin-inline-start: 8px }
+      .body { display: grid; gap: 16px; min-width: 0 } .cols { display: grid; gap: 16px }
       .cols.aside { grid-template-columns: minmax(0, 2fr) minmax(0, 1fr) } slot[name=aside] { display: grid; gap: 16px }
       .cols:not(.aside) slot[name=aside] { display: none }`,
     draw: (root, host) => html(root, `<div class="page ${safe(host.said("inlinesize"))}">
-      <header><slot name="breadcrumb-actions"></slot><h1>${safe(host.said("heading"))}</h1>
+      <header><span class="crumb"><slot name="breadcrumb-actions"></slot></span><h1>${safe(host.said("heading"))}</h1>
       <slot name="secondary-actions"></slot><slot name="primary-action"></slot></header>
       <div class="cols"><div class="body"><slot></slot></div><slot name="aside"></slot></div></div>`),
-    filled: (root, slot, full) => slot.name === "aside" && root.querySelector(".cols").classList.toggle("aside", full),
+    filled: (root, slot, full) => {
+      if (slot.name === "aside") root.querySelector(".cols").classList.toggle("aside", full);
+      if (slot.name === "breadcrumb-actions") root.querySelector(".crumb").classList.toggle("full", full);
+    },
   });
 
   element("s-section", {
