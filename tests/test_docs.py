@@ -16,8 +16,8 @@ from connector.models import Connection, InboxEvent, Order
 from connector.states import OrderState as State
 
 PROJECT = Path(__file__).resolve().parent.parent
-README, DECISIONS, OPERATIONS = (
-    PROJECT / name for name in ("README.md", "docs/decisions.md", "docs/operations.md")
+README, DECISIONS, OPERATIONS, SECURITY = (
+    PROJECT / name for name in ("README.md", "docs/decisions.md", "docs/operations.md", "docs/security.md")
 )
 PAPERS = [README, PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
 ROOTS = (PROJECT, PROJECT / "connector")  # the README's floors name the rooms of connector/ without it
@@ -51,6 +51,19 @@ def test_every_test_that_a_decision_names_exists_in_the_file_it_names():
 def test_every_decision_names_a_test():
     for decision in DECISIONS.read_text().split("\n### ")[1:]:
         assert "\n- `tests/" in decision, decision.splitlines()[0]
+
+
+def test_every_test_that_the_page_on_security_names_exists():
+    sources = "".join(path.read_text() for path in (PROJECT / "tests").glob("test_*.py"))
+    named = [code for code in code_in(SECURITY) if code.startswith("test_")]
+    assert len(named) > 40
+    assert [name for name in named if f"\ndef {name}(" not in sources] == []
+
+
+def test_every_door_on_the_page_on_security_names_a_test():
+    doors = SECURITY.read_text().split("\n## Doors\n")[1].split("\n## ")[0]
+    for row in re.findall(r"^\| .+$", doors, flags=re.MULTILINE)[1:]:
+        assert "`test_" in row, row.split("|")[1]
 
 
 @pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.name)
