@@ -168,6 +168,35 @@ def test_keeping_an_order_out_is_a_question_that_the_refresh_leaves_alone(admin,
     expect(app.get_by_role("link", name="Draft #D777")).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("reason", "ask", "do", "said", "fact"),
+    [
+        ("draft_edited", "Put the draft back", "Put it back", "The draft of order {} is put back", "restore"),
+        (
+            "destination_unsupported",
+            "Complete it anyway",
+            "Complete it",
+            "Order {} will be completed",
+            "anyway",
+        ),
+    ],
+)
+def test_what_only_a_person_may_decide_about_a_draft_is_asked_twice(
+    admin, connection, tmp_path, reason, ask, do, said, fact
+):
+    order = plant(connection, "577000000000000124", OrderState.ON_HOLD, reason=reason)
+    app = admin.open(f"/orders/{order.pk}")
+    app.get_by_role("button", name=ask).click()
+    expect(app.get_by_role("button", name=do, exact=True)).to_be_visible()
+    assert_accessible(admin.frame)
+    admin.look(tmp_path, reason)
+    app.get_by_role("button", name=do, exact=True).click()
+    expect(admin.page.get_by_text(said.format(order.tiktok_id))).to_be_visible()
+    order.refresh_from_db()
+    assert getattr(order, fact)
+    assert order.log.get().what == "chose"
+
+
 def test_many_orders_are_chosen_while_the_list_refreshes_under_them(admin, connection, tmp_path):
     orders = [plant(connection, f"57712009871119330{i}") for i in range(4)]
     app = admin.open("/orders")
