@@ -7,7 +7,7 @@ ifeq ($(BROWSER),0)
 CHOICE = -m "not browser"
 endif
 
-.PHONY: run up bench chaos fuzz quick full test checks lint format migrations clean
+.PHONY: run up bench chaos fuzz pictures quick full test checks lint format migrations clean
 
 run: .venv/.installed  ## everything with both sandboxes and a demo shop
 	@exec $(PY) -m connector.launcher --end-with-parent run
@@ -32,6 +32,10 @@ chaos: .venv/.installed  ## orders under faults and kills, then an account of ev
 
 fuzz: .venv/.installed  ## nonsense at every door, 24,000 examples; about 15 minutes
 	@LOG_LEVEL=CRITICAL FUZZ_EXAMPLES=$(or $(examples),6000) $(PY) -m pytest -q -s tests/test_fuzz.py
+
+pictures: .venv/.installed  ## every page, wide and narrow, into docs/pictures; about 3 minutes
+	@$(PY) -m connector.launcher chromium
+	@exec $(PY) -m bench.pictures
 
 # make bench [quick|full] [write=1]
 bench: .venv/.installed  ## every figure of the budgets in one table; about 15 minutes, `quick` 2

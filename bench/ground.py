@@ -279,7 +279,9 @@ def platforms(app_url: str, shops: int) -> Iterator[tuple[TikTokSandbox, Shopify
     tiktok = TikTokSandbox(
         redirect_url=f"{app_url}/tiktok/callback", hook_url=f"{app_url}/webhooks/tiktok", easy=True
     )
-    shopify = ShopifySandbox(app_url=app_url, shops=[domain(n) for n in range(shops)], easy=True)
+    shopify = ShopifySandbox(
+        app_url=app_url, shops=[domain(n) for n in range(shops)], easy=True, tiktok_url=tiktok.url
+    )
     shopify.settings.change(**PLENTY)
     with tiktok, shopify:
         yield tiktok, shopify
@@ -299,7 +301,13 @@ def environment(
 
 
 def connect(ground: Ground, shops: int) -> None:
-    """So many stores, each with a TikTok shop of its own, as the embedded page does it."""
+    """So many stores, each with a TikTok shop of its own."""
+    for number in range(len(ground.stores), shops):
+        connect_store(ground, domain(number), f"Bench {number + 1}")
+
+
+def connect_store(ground: Ground, domain: str, name: str) -> None:
+    """As the embedded page does it."""
     from django.utils import timezone
 
     from connector.models import Connection
@@ -308,13 +316,12 @@ def connect(ground: Ground, shops: int) -> None:
     from tiktok import client, oauth
     from tiktok.models import Seller
 
-    for number in range(len(ground.stores), shops):
-        if domain(number) not in ground.shopify.shops:
-            ground.shopify.add_shop(domain(number))
-        made = ground.tiktok.add_seller(f"Bench {number + 1}")
-        code = ground.tiktok.consent(made["open_id"], state="-").split("code=")[1].split("&")[0]
-        grant = oauth.exchange("US", code, session())
-        seller = Seller.connect("US", grant, client.get_shops("US", grant.access_token, session()))
-        shop = Shop.install(domain(number), ground.shopify.id_token(domain(number)), session())
-        Connection.objects.create(shop=shop, tiktok_shop=seller.shops.get(), due_at=timezone.now())
-        ground.stores.append(Store(domain(number), made["shop_ids"][0], shop.pk))
+    if domain not in ground.shopify.shops:
+        ground.shopify.add_shop(domain)
+    made = ground.tiktok.add_seller(name)
+    code = ground.tiktok.consent(made["open_id"], state="-").split("code=")[1].split("&")[0]
+    grant = oauth.exchange("US", code, session())
+    seller = Seller.connect("US", grant, client.get_shops("US", grant.access_token, session()))
+    shop = Shop.install(domain, ground.shopify.id_token(domain), session())
+    Connection.objects.create(shop=shop, tiktok_shop=seller.shops.get(), due_at=timezone.now())
+    ground.stores.append(Store(domain, made["shop_ids"][0], shop.pk))

@@ -1,6 +1,5 @@
 """A real Chromium on the stand-in admin, as fixtures: `admin` and what it needs; and what no page may fail at."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Frame, FrameLocator, Page, sync_playwright
 
 from connector import jobs
+from connector.launcher.chromium import ARGUMENTS, find
 from connector.transport import session
 from shopify_app.models import Shop
 from shopify_app.sandbox import DEMO_SHOP, ShopifySandbox
@@ -20,15 +20,6 @@ from tiktok.sandbox import TikTokSandbox
 AXE = (Path(__file__).parent / "contract" / "axe.min.js").read_text(encoding="utf-8")
 SERIOUS = ("serious", "critical")
 
-ARGUMENTS = [
-    "--no-sandbox",  # tests run as root too
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PATIENCE = 10_000  # ms; two cores shared with engines and sandboxes
 
 
@@ -37,7 +28,7 @@ def chromium() -> Iterator[Browser]:
     """Playwright keeps an event loop in the tests' thread, where Django would otherwise refuse the database."""
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=find(), args=ARGUMENTS)
         yield browser
         browser.close()
 

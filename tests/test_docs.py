@@ -66,6 +66,20 @@ def test_every_door_on_the_page_on_security_names_a_test():
         assert "`test_" in row, row.split("|")[1]
 
 
+def test_every_picture_that_is_named_is_there_and_all_stay_small():
+    pictures = PROJECT / "docs" / "pictures"
+    named = re.findall(r"\[!\[([^\]]+)\]\((docs/pictures/[^)]+)\)\]\(([^)]+)\)", README.read_text())
+    assert len(named) >= 4
+    for words, shown, linked in named:
+        assert len(words.split()) > 5, f"{shown} needs words for who cannot see it"
+        assert (PROJECT / shown).is_file() and linked == shown
+    made = {path.stem for path in pictures.iterdir()}
+    assert {name.removesuffix("-wide") for name in made if name.endswith("-wide")} == {
+        name.removesuffix("-narrow") for name in made if name.endswith("-narrow")
+    }
+    assert sum(path.stat().st_size for path in pictures.iterdir()) <= 1_500_000
+
+
 @pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.name)
 def test_every_file_and_folder_that_is_named_exists(paper):
     for name in filter(FILE.fullmatch, code_in(paper)):

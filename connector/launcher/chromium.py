@@ -7,6 +7,15 @@ import subprocess
 from connector.launcher.children import LauncherError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+ARGUMENTS = (
+    "--no-sandbox",  # root uses it too
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 APT = ("apt-get", "-o", "DPkg::Lock::Timeout=120", "-qq")
 
 
