@@ -29,6 +29,7 @@ ANSWERS = ("/", "/orders", "/orders?show=attention", "/orders/export", "/orders/
 ANSWERS += ("/products/export", "/carriers", "/settings", "/connections", "/help", "/help/diagnostics.json")
 FIGURES = ("/metrics", "/statusz")
 ORDER_PAGES = 30  # of each shop, the newest
+TRIES = 5
 
 
 def find(values: set[str], logs: Path, app_url: str, domains: Sequence[str]) -> list[str]:
@@ -68,7 +69,12 @@ def answers(app_url: str, domains: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def fetch(url: str, headers: dict[str, str]) -> str:
-    reply = requests.get(url, headers=headers, timeout=30)
+    """Patient: both platforms still fail at random, and a page may have to ask them."""
+    for _ in range(TRIES):
+        reply = requests.get(url, headers=headers, timeout=60)
+        if reply.ok:
+            break
+        time.sleep(1)
     reply.raise_for_status()
     return reply.text
 

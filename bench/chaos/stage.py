@@ -118,6 +118,7 @@ def staged(size: Size, seed: int) -> Iterator[Stage]:
             django.setup()
             migrate(env, folder)
             start_product(stage)
+            understand()
             connect(stage)
             harden(stage)
             try:
@@ -209,6 +210,16 @@ def start(stage: Stage, name: str, command: list[str]) -> None:
             return spawn(command, env=stage.env, output=output, cwd=stack.PROJECT)
 
     stage.watch.start(Program(name, begin, log))
+
+
+def understand() -> None:
+    """The sandbox's first look at Shopify's schema takes seconds of a busy machine: not within a call's deadline."""
+    import shopify_app.client
+    from shopify_app.sandbox.engine import Engine
+
+    for operation in vars(shopify_app.client).values():
+        if isinstance(operation, shopify_app.client.Operation):
+            Engine().understand(operation.text)
 
 
 def connect(stage: Stage) -> None:
