@@ -1,27 +1,28 @@
 """The states of the rows we work on, and the moves each allows. Pure."""
 
 from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
 
 
 class OrderState(TextChoices):
-    RECEIVED = "received", "Received"  # known; nothing in Shopify yet
-    OFFERED = "offered", "Older order"  # placed before the start: a person chooses
-    ON_HOLD = "on_hold", "On hold"  # a draft order stands in Shopify
-    FINALIZED = "finalized", "To ship"  # the draft was completed: a Shopify order, marked paid
-    SHIPPED = "shipped", "Shipped"  # TikTok knows a tracking number for every live unit
-    DELIVERED = "delivered", "Delivered"
-    COMPLETED = "completed", "Completed"
-    CANCELLED = "cancelled", "Cancelled"
-    SKIPPED = "skipped", "Not ours"  # a rule keeps it out: TikTok ships it, or its kind is skipped
-    OUTSIDE = "outside", "Shipped outside"  # first seen when somebody else had shipped it
+    RECEIVED = "received", _("Received")  # known; nothing in Shopify yet
+    OFFERED = "offered", _("Older order")  # placed before the start: a person chooses
+    ON_HOLD = "on_hold", _("On hold")  # a draft order stands in Shopify
+    FINALIZED = "finalized", _("To ship")  # the draft was completed: a Shopify order, marked paid
+    SHIPPED = "shipped", _("Shipped")  # TikTok knows a tracking number for every live unit
+    DELIVERED = "delivered", _("Delivered")
+    COMPLETED = "completed", _("Completed")
+    CANCELLED = "cancelled", _("Cancelled")
+    SKIPPED = "skipped", _("Not ours")  # a rule keeps it out: TikTok ships it, or its kind is skipped
+    OUTSIDE = "outside", _("Shipped outside")  # first seen when somebody else had shipped it
 
 
 class ParcelState(TextChoices):
-    WAITING = "waiting", "Waiting"  # not accepted by TikTok yet; its reason says why
-    ACCEPTED = "accepted", "Accepted"
-    REPLACED = "replaced", "Replaced"  # another number took its place
-    KEPT = "kept", "Kept"  # a further number of one fulfillment, shown and not sent
-    WITHDRAWN = "withdrawn", "Withdrawn"  # its fulfillment was cancelled before TikTok heard of it
+    WAITING = "waiting", _("Waiting")  # not accepted by TikTok yet; its reason says why
+    ACCEPTED = "accepted", _("Accepted")
+    REPLACED = "replaced", _("Replaced")  # another number took its place
+    KEPT = "kept", _("Kept")  # a further number of one fulfillment, shown and not sent
+    WITHDRAWN = "withdrawn", _("Withdrawn")  # its fulfillment was cancelled before TikTok heard of it
 
 
 Order, Parcel = OrderState, ParcelState

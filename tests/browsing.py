@@ -46,7 +46,7 @@ def tiktok(app_url):
 
 
 @pytest.fixture
-def shopify(app_url, settings, tiktok):
+def shopify(_understood_documents, app_url, settings, tiktok):
     keys = {"api_key": settings.SHOPIFY_API_KEY, "api_secret": settings.SHOPIFY_API_SECRET}
     with ShopifySandbox(**keys, app_url=app_url, tiktok_url=tiktok.url, easy=True) as sandbox:
         point_settings(settings, app_url, tiktok, sandbox)
