@@ -11,7 +11,7 @@ from itertools import cycle
 from django.utils import timezone
 
 from bench.figures import Figure, Section, at_least, at_most, number, told
-from bench.ground import PLENTY, Call, Ground, Machine, Store, connect
+from bench.ground import PLENTY, SHOPS, Call, Ground, Machine, Store, connect
 from bench.life import STRETCHES, Driver
 from bench.sizes import Backfill
 from connector.models import Connection, Order
@@ -91,6 +91,7 @@ def measure(ground: Ground, plans: Sequence[Backfill]) -> Section:
     for plan in plans:
         connect(ground, plan.shops)
         figures += figures_of(watch(ground, plan))
+    rest(ground.stores[SHOPS:])
     return Section("Back-fill", figures, (NOTE,), LIMIT)
 
 
@@ -185,6 +186,11 @@ def meter(ground: Ground, stores: Sequence[Store], restore: float) -> None:
 def above_the_kept(ground: Ground, store: Store, restore: float) -> float:
     level = ground.shopify.shop(store.domain).bucket.level()
     return max(0.0, level - KEPT * BUCKET_SECONDS * restore)
+
+
+def rest(stores: Sequence[Store]) -> None:
+    """Other parts are to see no pulls of shops that they do not use."""
+    Connection.objects.filter(shop__in=[store.shop_id for store in stores]).update(due_at=None)
 
 
 def pull_now(stores: Sequence[Store]) -> None:

@@ -6,7 +6,7 @@ from html import escape
 from math import ceil, floor, log10
 
 WIDTH = 880
-PANEL, GAP, LEFT, TOP, HEIGHT = 380, 60, 50, 46, 250
+PANEL, GAP, LEFT, TOP, HEIGHT = 355, 80, 50, 46, 250
 LEGEND_ROW, LEGEND_COLUMNS = 22, 2
 COLORS = (  # on light paper, on dark paper
     ("#0b62b8", "#6cb2ff"),
