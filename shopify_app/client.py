@@ -56,13 +56,19 @@ TRANSIENT = re.compile(r"temporarily unavailable|try again|not ready", re.IGNORE
 TRANSIENT_CODES = {"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"}
 
 
+OPERATIONS = Path(__file__).parent / "operations"
+SPREAD = re.compile(r"\.\.\.(\w+)")  # without the space of an inline fragment: one of operations/fragments
+
+
 class Operation:
-    """A document and the points it asks for with its default page size."""
+    """A document with the fragments it names, and the points it asks for with its default page size."""
 
     def __init__(self, name: str, cost: int) -> None:
         self.name = name
         self.cost = cost
-        self.text = (Path(__file__).parent / "operations" / f"{name}.graphql").read_text()
+        own = (OPERATIONS / f"{name}.graphql").read_text()
+        fragments = [(OPERATIONS / "fragments" / f"{one}.graphql").read_text() for one in SPREAD.findall(own)]
+        self.text = "".join([own, *fragments])
         self.writes = re.search(r"^mutation\b", self.text, re.MULTILINE) is not None
 
 
