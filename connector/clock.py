@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 import shopify_app.errors
-from connector import audits, wake
+from connector import alerts, audits, wake
 from connector.jobs import STEPS
 from connector.models import (
     FORGET_BATCH,
@@ -29,6 +29,7 @@ from tiktok.models import Seller
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_EVERY = timedelta(hours=1)
+ALERTS_EVERY = timedelta(minutes=2)
 AUDITS_EVERY = timedelta(minutes=10)  # looked for; each shop's day is read once
 PURGE_EVERY = timedelta(minutes=10)
 PURGE_BATCHES = 20  # at once, of each kind: 1.4 million rows a day, and the clock's beat is never late
@@ -96,6 +97,8 @@ def tick() -> None:
     sweep()
     if due_since("keep_alive", KEEP_ALIVE_EVERY):
         keep_grants_alive()
+    if due_since("alerts", ALERTS_EVERY):
+        alerts.watch(timezone.now())
     if due_since("audits", AUDITS_EVERY):
         audits.ask_daily(timezone.now())
     if due_since("purge", PURGE_EVERY):

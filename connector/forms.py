@@ -84,6 +84,7 @@ class PolicyForm(forms.Form):
     note = forms.CharField(required=False, max_length=LONGEST_NOTE)
     other_connector_tags = TagsField(required=False)
     fallback_provider = forms.CharField(required=False)
+    alert_email = forms.EmailField(required=False)
 
     def __init__(self, connection: Connection, data: Any = None) -> None:
         super().__init__(data, initial=shown(connection.policy))
@@ -156,6 +157,7 @@ SAME = (
     "note",
     "other_connector_tags",
     "fallback_provider",
+    "alert_email",
 )
 
 

@@ -606,6 +606,25 @@ class Audit(Work):
         self.park(error.public)
 
 
+class Alert(models.Model):
+    """Something that stands against a connection and was said: once for each cause. Deleted when it is over."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="alerts")
+    kind = models.TextField()
+    subject = models.TextField(default="", blank=True)
+    since = models.DateTimeField()
+    told_at = models.DateTimeField(null=True)  # by mail
+    tries = models.PositiveSmallIntegerField(default=0)  # mails that were not taken
+
+    class Meta:
+        constraints = [
+            UniqueConstraint(fields=["connection", "kind", "subject"], name="a_cause_is_said_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
+
+
 class SkuLinks(models.QuerySet["SkuLink"]):
     def linked(self) -> Self:
         return self.exclude(variant_gid="")

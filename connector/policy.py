@@ -36,6 +36,7 @@ class Policy:
     fallback_provider: str = ""  # a provider id, off by default
     reserve_margin_seconds: int = 2 * 3600
     cancel_in_shopify: bool = True  # a TikTok cancellation cancels the Shopify order; else it asks
+    alert_email: str = ""  # the merchant's own, for alerts; off by default
     other_connector_tags: tuple[str, ...] = field(default=())
 
     @classmethod

@@ -187,6 +187,13 @@ if ADMIN_ENABLED:
 
 RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 120, "DEFAULT_RESULT_TTL": 0}}
 
+# Mail is for alerts to merchants who gave an address, and for nothing else.
+EMAIL_URL = env.str("EMAIL_URL", default="")
+EMAIL_FROM = env.str("EMAIL_FROM") if EMAIL_URL else ""
+if EMAIL_URL:
+    vars().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = 10
+
 LOGGING = build_logging(env.str("LOG_LEVEL", default="INFO"), env.str("LOG_FORMAT", default="json"))
 LOGGING_CONFIG = "logging.config.dictConfig"
 

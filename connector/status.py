@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from connector.models import Connection, Heartbeat, InboxEvent, Order, Parcel
+from connector.models import Alert, Connection, Heartbeat, InboxEvent, Order, Parcel
 from connector.states import KEPT_OUT
 from connector.work import Work
 
@@ -67,6 +67,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     )
     gauge(registry, "connections_paused", "Connections that wait for a person", now["connections_paused"])
     gauge(registry, "orders_asking", "Orders that wait for a person", now["orders_asking"])
+    alerts = Gauge("connector_alerts", "What stands against connections", ["kind"], registry=registry)
+    for kind, n in now["alerts"].items():
+        alerts.labels(kind).set(n)
     for kind, row in now["due"].items():
         gauge(registry, f"due_{kind}", f"Rows of {kind} that are due", row["count"])
         gauge(
@@ -90,6 +93,7 @@ def status() -> dict[str, Any]:
         "connections": active.count(),
         "connections_paused": active.exclude(paused_reason="").count(),
         "orders_asking": Order.objects.exclude(reason="").exclude(state__in=KEPT_OUT).count(),
+        "alerts": dict(Alert.objects.order_by().values_list("kind").annotate(n=Count("id"))),
         "due": {kind: due(model) for kind, model in ROWS.items()},
     }
 

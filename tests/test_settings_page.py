@@ -129,6 +129,7 @@ def test_a_change_is_logged_with_who_and_both_values_and_shown(connection, visit
         ("shipping_title", " ", "required"),
         ("note", "x" * 501, "at most 500 characters"),
         ("fallback_provider", "42", "does not list this carrier"),
+        ("alert_email", "not an address", "valid email address"),
         ("payment_method", "TikTok Shop", "has not given the permission"),
         ("skip_kinds", ["fun"], "Select a valid choice"),
     ],

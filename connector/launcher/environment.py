@@ -76,6 +76,7 @@ def run_environment(
             "WEB_PROCESSES": "2",
             "LOG_FORMAT": "json",
             "SENTRY_DSN": "",
+            "EMAIL_URL": "",
             "SHOPIFY_API_SECRET_OLD": "",
             "SHOPIFY_APP_HANDLE": "tiktok-shop-connector",
             "SHOPIFY_SHOP_URL": f"{shopify}/shops/{{shop}}",

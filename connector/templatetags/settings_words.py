@@ -26,6 +26,7 @@ NAMES: dict[str, Promise] = {
     "note": gettext_lazy("Note"),
     "shipping_title": gettext_lazy("Name of the shipping line"),
     "fallback_provider": gettext_lazy("Fallback carrier"),
+    "alert_email": gettext_lazy("Alerts to"),
     "other_connector_tags": gettext_lazy("Tags of another connector"),
     "paused": gettext_lazy("Paused"),
 }

@@ -47,6 +47,7 @@ def page(request: EmbeddedRequest, connection: Connection, form: PolicyForm) -> 
         "payment_scope": payment.SCOPE,
         "may_name_payment": payment.SCOPE in connection.shop.scopes.split(","),
         "changes": connection.log.order_by("-at")[:CHANGES_SHOWN],
+        "can_mail": bool(settings.EMAIL_URL),
         "keep_events": settings.KEEP_EVENTS.days,
         "keep_orders": settings.KEEP_ORDERS.days,
     }
