@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection as database
@@ -340,6 +341,20 @@ def test_the_numbers_count_what_happened_and_its_value(connection, visitor):
     assert "Orders placed at TikTok 0 1" in page
     assert "Made into Shopify orders 1 1 Their value 10.00 USD 10.00 USD" in page
     assert "Tracking numbers accepted by TikTok 1 1" in page
+
+
+def test_values_are_summed_by_currency_and_a_week_holds_its_days(connection, shop):
+    now, zone = timezone.now(), ZoneInfo("UTC")
+    sold = [("USD", 10, 0), ("GBP", 7, 0), ("USD", 5, 6), ("USD", 100, 7), ("", None, 0)]
+    for i, (currency, total, days) in enumerate(sold):
+        at = now - timedelta(days=days)
+        money = {"currency": currency, "expected_total": total, "finalized_at": at, "placed_at": at}
+        plant(connection, f"57700000000000000{i}", OrderState.FINALIZED, **money)
+    record = figures.record(shop, now.date(), 14, zone)
+    assert (record.today.came, record.today.finalized, record.today.shipped) == (3, 3, 0)
+    assert (record.week.came, record.week.finalized) == (4, 4)
+    assert record.today.sold == [("GBP", 7), ("USD", 10)]
+    assert record.week.sold == [("GBP", 7), ("USD", 15)]
 
 
 def test_the_chart_has_a_table_with_the_same_figures(connection, visitor):
