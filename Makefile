@@ -31,7 +31,7 @@ chaos: .venv/.installed  ## orders under faults and kills, then an account of ev
 	  $(if $(orders),--orders $(orders)) $(if $(seed),--seed $(seed)) $(if $(write),--write)
 
 fuzz: .venv/.installed  ## nonsense at every door, 24,000 examples; about 15 minutes
-	@LOG_LEVEL=CRITICAL FUZZ_EXAMPLES=$(or $(examples),6000) $(PY) -m pytest -q -s tests/test_fuzz.py
+	@FUZZ_EXAMPLES=$(or $(examples),6000) $(PY) -m pytest -q tests/test_fuzz.py
 
 pictures: .venv/.installed  ## every page, wide and narrow, into docs/pictures; about 3 minutes
 	@$(PY) -m connector.launcher chromium

@@ -49,11 +49,14 @@ DOMAIN = "fuzz.myshopify.com"
 tried: Counter[str] = Counter()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _say_how_many() -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def _say_how_many(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
     yield
     if "FUZZ_EXAMPLES" in os.environ:
-        print(f"\n{sum(tried.values())} examples: " + ", ".join(f"{n} {door}" for door, n in tried.items()))
+        with capsys.disabled():
+            print(
+                f"\n{sum(tried.values())} examples: " + ", ".join(f"{n} {door}" for door, n in tried.items())
+            )
 
 
 # ---- what a stranger may think of ----
