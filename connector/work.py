@@ -6,13 +6,13 @@ has it. A wake-up never takes a row from its worker and is never lost: it wins o
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from django.conf import settings
-from django.db import models
-from django.db.models import Case, DateTimeField, F, Q, Value, When
+from django.db import connection, models
+from django.db.models import Field, Q
 from django.utils import timezone
 
 import shopify_app.errors
@@ -37,6 +37,8 @@ WHERE id IN (
     ORDER BY live DESC, due_at LIMIT %(n)s FOR UPDATE SKIP LOCKED
 ) RETURNING *
 """
+# what a step gives as the next time, unless a wake-up has come since the row was claimed
+DUE_UNLESS_WAKED = "due_at = CASE WHEN due_at IS NOT DISTINCT FROM %s THEN %s ELSE due_at END"
 
 
 class Overtaken(Exception):
@@ -99,8 +101,7 @@ class Work(models.Model):
 
     def release(self, due_at: datetime | None, **facts: Any) -> None:
         """Hand the row back. A wake-up that came meanwhile wins over our due_at."""
-        unchanged = When(due_at=self.due_at, then=Value(due_at, DateTimeField()))
-        self._guarded(leased_until=None, due_at=Case(unchanged, default=F("due_at")), **facts)
+        self._guarded(DUE_UNLESS_WAKED, [self.due_at, due_at], leased_until=None, **facts)
         self.leased_until, self.due_at = None, due_at
         self._remember(facts)
 
@@ -118,9 +119,19 @@ class Work(models.Model):
     def access_lost(self, error: PlatformError) -> None:
         raise NotImplementedError
 
-    def _guarded(self, **facts: Any) -> None:
-        if not type(self)._base_manager.filter(pk=self.pk, leased_until=self.leased_until).update(**facts):
-            raise Overtaken(self.ref)
+    def _guarded(self, first: str = "", values: Sequence[Any] = (), **facts: Any) -> None:
+        """One UPDATE, if the lease is still ours. Written as SQL: the ORM's way to the same statement costs a
+        millisecond of CPU, twenty times an order."""
+        fields = {cast("Field[Any, Any]", self._meta.get_field(name)): facts[name] for name in facts}
+        sets = [first] if first else []
+        sets += [f'"{field.column}" = %s' for field in fields]
+        stored = [field.get_db_prep_save(value, connection) for field, value in fields.items()]
+        mine = "id = %s AND leased_until IS NOT DISTINCT FROM %s"
+        sql = f'UPDATE "{self._meta.db_table}" SET {", ".join(sets)} WHERE {mine}'  # noqa: S608
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [*values, *stored, self.pk, self.leased_until])
+            if not cursor.rowcount:
+                raise Overtaken(self.ref)
 
     def _remember(self, facts: dict[str, Any]) -> None:
         for name, value in facts.items():
