@@ -69,9 +69,9 @@ SIZES = {
         plans=(
             Backfill(1, POOR, 40),
             Backfill(3, POOR, 40),
-            Backfill(50, POOR, 30),
-            Backfill(1, RICH, 20),
-            Backfill(3, RICH, 20),
+            Backfill(50, POOR, 40),
+            Backfill(1, RICH, 15),
+            Backfill(3, RICH, 15),
         ),
         trial_seconds=6,
         heap=120,

@@ -188,6 +188,15 @@ def test_a_budget_that_is_not_spent_is_a_miss_unless_the_platforms_give_more_tha
     assert verdict(Backfill(1, 1000, 10), busy=1.0) == "reported"
 
 
+def test_fairness_and_live_latency_are_judged_for_few_shops_and_told_for_many():
+    from bench.backfill import figures_of
+
+    few = figures_of(window({"a": [11] * 80, "b": [11] * 100}, Backfill(2, 100, 10), live_p95=3.0))
+    many = figures_of(window({"a": [11] * 80, "b": [11] * 100}, Backfill(50, 100, 10), live_p95=3.0))
+    assert [figure.verdict for figure in few[-2:]] == [MISSED, MISSED]
+    assert [figure.verdict for figure in many[-2:]] == ["reported", "reported"]
+
+
 @pytest.mark.parametrize("highest", [0.1, 1, 5, 7.4, 40, 500])
 def test_the_search_for_the_highest_rate_comes_near_to_it_from_below(highest: float):
     from bench.lives import CLOSE, LEAST, MOST, highest_that
