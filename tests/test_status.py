@@ -1,0 +1,74 @@
+"""What machines ask: /readyz speaks of the database and its migrations only, /statusz tells what is dead."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection as database
+from django.db import connections
+from django.test import Client
+from django.utils import timezone
+
+from connector import status
+from connector.models import Connection, Heartbeat
+from tests.planting import connect
+from tests.shopify_script import make_shop
+
+
+@pytest.fixture
+def no_valkey(monkeypatch):
+    monkeypatch.setitem(django_settings.RQ_QUEUES["default"], "URL", "redis://127.0.0.1:1/0")
+
+
+def statusz(settings):
+    settings.STATUS_TOKEN = "open"
+    return Client().get("/statusz", headers={"Authorization": "Bearer open"}).json()
+
+
+def test_a_lost_valkey_and_a_silent_clock_take_no_web_host_out(db, no_valkey):
+    Heartbeat.objects.all().delete()
+    assert Client().get("/readyz").status_code == 200
+
+
+def test_a_host_whose_database_lacks_a_migration_is_not_ready(db, monkeypatch):
+    monkeypatch.setattr(status, "migrated", False)  # a process that has just begun
+    with database.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'connector'")
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.content) == (503, b"migrations are missing: run manage.py migrate")
+
+
+def test_a_host_without_its_database_is_not_ready(transactional_db):
+    connections.close_all()
+    conf = django_settings.DATABASES["default"]
+    name, conf["NAME"] = conf["NAME"], "nowhere"
+    try:
+        answer = Client().get("/readyz")
+    finally:
+        conf["NAME"] = name
+        connections.close_all()
+    assert (answer.status_code, answer.content) == (503, b"the database does not answer")
+
+
+def test_the_status_tells_that_valkey_is_dead(db, settings, no_valkey):
+    assert statusz(settings)["valkey"] == "ConnectionError"
+
+
+def test_the_status_tells_that_valkey_lives(db, settings):
+    assert statusz(settings)["valkey"] == "ok"
+
+
+def test_the_status_tells_how_long_the_clock_has_been_silent(db, settings):
+    Heartbeat.objects.all().delete()
+    assert statusz(settings)["clock_age_seconds"] == -1
+    Heartbeat.objects.create(name="clock", at=timezone.now() - timedelta(minutes=7))
+    assert 420 <= statusz(settings)["clock_age_seconds"] < 480
+
+
+def test_the_status_tells_how_old_the_oldest_pull_is(db, settings):
+    shop = make_shop()
+    for number, minutes in (("7495000000000000001", 1), ("7495000000000000002", 30)):
+        one = connect(shop, number, "Fig & Fleece")
+        pulled = timezone.now() - timedelta(minutes=minutes)
+        Connection.objects.filter(pk=one.pk).update(tiktok_pulled_at=pulled, due_at=None)
+    assert 1800 <= statusz(settings)["pull_age_seconds"] < 1860
