@@ -61,6 +61,13 @@ def test_the_page_has_the_shape_that_the_generator_gives_it():
     assert shape(PAGE.read_text()) == shape(made)
 
 
+def test_every_test_that_the_page_names_exists():
+    from bench.chaos import report
+
+    for file, name in report.SHOWN_BY.values():
+        assert f"\ndef {name}(" in (PROJECT / "tests" / f"{file}.py").read_text(), name
+
+
 def shape(page: str) -> list[str]:
     """Headings and prose as they stand, of a table only its names: figures, seeds and days change."""
     lines = []

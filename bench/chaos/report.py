@@ -29,6 +29,71 @@ When nothing moves any more, the ledgers and our own tables are compared. Every 
 
 """
 
+TAIL = """
+What else can go wrong, each with the test that shows the end of it. `CRASH_MATRIX=full` and `MODEL_EXAMPLES=2000` in
+the environment make the two that enumerate and draw go on for longer.
+
+| Trouble | Test |
+|---|---|
+{tests}"""
+
+# What can go wrong -> where it is shown.
+SHOWN_BY = {
+    "every order under faults and kills, small": ("test_chaos", "test_a_small_chaos_run_keeps_every_promise"),
+    "death at every outside call": (
+        "test_crash_matrix",
+        "test_the_end_is_the_same_wherever_the_worker_dies_and_no_call_is_missing",
+    ),
+    "any interleaving, against a model": (
+        "test_model",
+        "test_whatever_happens_in_whatever_order_every_order_ends_in_its_one_right_place",
+    ),
+    "every event replayed twice": (
+        "test_recovery",
+        "test_replaying_every_event_twice_writes_nothing_outside",
+    ),
+    "two hours without webhooks": ("test_disasters", "test_two_hours_without_a_webhook_lose_nothing"),
+    "poisoned orders": (
+        "test_disasters",
+        "test_poisoned_orders_are_parked_with_their_reasons_and_cost_the_others_nothing",
+    ),
+    "back-pressure": (
+        "test_disasters",
+        "test_a_storm_of_429_is_waited_out_without_hammering_and_counts_as_no_failure",
+    ),
+    "a noisy neighbour": ("test_disasters", "test_a_noisy_shop_does_not_keep_its_neighbour_waiting"),
+    "a cancel while finalizing": (
+        "test_disasters",
+        "test_a_cancel_within_two_seconds_of_finalize_never_leaves_a_live_order",
+    ),
+    "drift: a merchant's deeds without a webhook": (
+        "test_disasters",
+        "test_what_a_merchant_does_to_drafts_is_noticed_without_a_webhook_and_never_undone",
+    ),
+    "a reconnect after 24 hours": (
+        "test_disasters",
+        "test_a_grant_that_was_dead_for_a_day_is_renewed_and_everything_is_caught_up",
+    ),
+    "many workers on one order": (
+        "test_recovery",
+        "test_sixteen_workers_on_one_order_make_one_draft_and_one_completion",
+    ),
+    "Valkey emptied": ("test_recovery", "test_the_clock_finds_what_valkey_forgot"),
+    "a dead Valkey or clock, and load balancers": (
+        "test_status",
+        "test_a_lost_valkey_and_a_silent_clock_take_no_web_host_out",
+    ),
+    "an upgrade under load": ("test_migrations", "test_no_migration_after_the_first_holds_a_large_table"),
+    "differences that nobody told of": (
+        "test_counterparts",
+        "test_yesterday_is_compared_once_when_the_night_is_over_where_the_shop_is",
+    ),
+    "a deadline that nobody sees": (
+        "test_alerts",
+        "test_a_deadline_is_told_twelve_hours_before_and_four_hours_before_and_is_over_when_it_is_shipped",
+    ),
+}
+
 
 def table(figures: Iterable[Figure]) -> str:
     """One line a figure; what is wrong is named below it."""
@@ -52,7 +117,13 @@ def page(figures: Iterable[Figure], *, size: Size, seed: int, day: date) -> str:
         + markdown("Promise", promised)
         + "\n"
         + markdown("Circumstance", others)
+        + TAIL.format(tests="".join(map(shown_by, SHOWN_BY)))
     )
+
+
+def shown_by(trouble: str) -> str:
+    file, name = SHOWN_BY[trouble]
+    return f"| {trouble} | `tests/{file}.py`: `{name}` |\n"
 
 
 def value_of(figure: Figure) -> str:
