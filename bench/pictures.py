@@ -1,15 +1,20 @@
-"""python -m bench.pictures: every page at both widths, in the stand-in admin of a shop at work, into docs/pictures/."""
+"""python -m bench.pictures: every page at both widths, in the stand-in admin of a shop at work, into docs/pictures/.
+
+Then the same pages once more with a clock: how soon they stand, how still, and how soon they answer.
+"""
 
 import base64
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from bench import vitals
 from bench.demo import MISTYPED, NEW_STORE, NOT_IN_SHOPIFY, STORE, Demo, shop_at_work
+from bench.figures import as_text
 from connector.launcher import chromium
 from connector.launcher.stack import PROJECT
 from shopify_app.sandbox import ShopifySandbox
@@ -35,8 +40,11 @@ def main() -> int:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium.find(), args=chromium.ARGUMENTS)
             made = take_all(browser, demo.ground.shopify, wanted)
+            demo.ground.stop_workers()  # what is felt is the page's, not that of work beside it
+            felt = vitals.measure(browser, addresses(demo), next(p.path for p in wanted if p.name == "order"))
             browser.close()
     size = sum(picture.stat().st_size for picture in made)
+    print(as_text([felt]))
     print(f"{len(made)} pictures, {size / 1e6:.2f} MB, in {FOLDER.relative_to(PROJECT)}")
     return 0
 
@@ -81,6 +89,11 @@ def pictures(demo: Demo) -> Iterator[Picture]:
     yield Picture("help", "/help")
     yield Picture("not-found", "/orders/999999")
     yield Picture("welcome", "/", NEW_STORE)
+
+
+def addresses(demo: Demo) -> Callable[[str], str]:
+    handle, shopify = STORE.removesuffix(".myshopify.com"), demo.ground.shopify
+    return lambda path: f"{shopify.url}/admin/store/{handle}/apps/{shopify.app_handle}{path}#app-only"
 
 
 def open_in_admin(page: Page, shopify: ShopifySandbox, picture: Picture, width: int) -> None:
