@@ -30,8 +30,8 @@ When nothing moves any more, the ledgers and our own tables are compared. Every 
 """
 
 TAIL = """
-What else can go wrong, each with the test that shows the end of it. `CRASH_MATRIX=full` and `MODEL_EXAMPLES=2000` in
-the environment make the two that enumerate and draw go on for longer.
+What else can go wrong, each with the test that shows the end of it. The one that enumerates deaths and the one that
+draws interleavings have a longer mode; their files say how.
 
 | Trouble | Test |
 |---|---|
