@@ -22,6 +22,7 @@ NO_SECRET = {
     "Webhook.address",  # our own, public
     "Order.address",  # an Address, which is asked itself
     "has_updated_recipient_address",
+    "Policy.alert_email",  # the merchant's own, typed in Settings to be alerted at
 }
 SKIPPED = (".sandbox", ".management", ".migrations", ".launcher", ".wsgi", ".admin")
 
