@@ -63,7 +63,7 @@ turns = Turns(drain, at_once=settings.DRAIN_TURNS)
 def take_turn(shop_id: int, turn: Turn) -> None:
     """Advance the shop's due rows until none is left or our turn is over; then the next shop's turn comes."""
     close_old_connections()
-    until = monotonic() + settings.DRAIN_TURN_SECONDS
+    began = monotonic()
     running: set[Future[None]] = set()
     rounds = itertools.count()
     while not turns.stopping.is_set():
@@ -72,7 +72,7 @@ def take_turn(shop_id: int, turn: Turn) -> None:
         running.update([pool.submit(advance, row) for row in claim(shop_id, room, next(rounds))])
         if not running and turn.leave():
             return
-        if monotonic() >= until:
+        if monotonic() - began >= turns.seconds(settings.DRAIN_TURN_SECONDS):
             break
         running = wait({*running, rung}, return_when=FIRST_COMPLETED).not_done - {rung}
     wait(running)

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+CROWDED_SECONDS = 0.5
+
 
 class Turn:
     """A shop's turn, from its first look at what is due until it is left."""
@@ -52,6 +54,7 @@ class Turns:
         self._take = take
         self._seats = threading.BoundedSemaphore(at_once)
         self._under_way: dict[int, tuple[Turn, Future[None]]] = {}
+        self._awaited = False  # a shop waits for a seat
 
     def begin(self, shop_id: int) -> None:
         """Give the shop its turn; one that is under way looks again instead. Waits while all seats are taken, and
@@ -59,7 +62,9 @@ class Turns:
         turn, _ = self._under_way.get(shop_id, (None, None))
         if turn is not None and turn.ring():
             return
+        self._awaited = True
         self._seats.acquire()
+        self._awaited = False
         turn = Turn()
         under_way = self.pool.submit(self._take, shop_id, turn)
         self._under_way[shop_id] = (turn, under_way)
@@ -69,6 +74,11 @@ class Turns:
         if self._under_way.get(shop_id, (None,))[0] is turn:
             del self._under_way[shop_id]
         self._seats.release()
+
+    def seconds(self, most: float) -> float:
+        """How long a turn may last: a moment only while a shop waits for a seat. With fifty shops that import their
+        older orders, turns of 5 s would let a new order wait for a minute."""
+        return min(most, CROWDED_SECONDS) if self._awaited else most
 
     def share(self, rows: int) -> int:
         """How many of this many rows at once are one shop's: half while it is alone, so that another may begin."""

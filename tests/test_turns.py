@@ -95,6 +95,18 @@ def test_while_all_seats_are_taken_the_next_shop_waits_and_then_has_its_turn(sta
     eventually(lambda: one.begun == [1, 2])
 
 
+def test_a_turn_is_short_while_another_shop_waits_for_a_seat(stage):
+    one = stage(1)
+    one.turns.begin(1)
+    assert one.turns.seconds(5) == 5
+    with ThreadPoolExecutor(1) as queue:
+        queue.submit(one.turns.begin, 2)
+        eventually(lambda: one.turns.seconds(5) < 1)
+        assert one.turns.seconds(0) == 0
+        one.go[1].set()
+    eventually(lambda: one.turns.seconds(5) == 5)
+
+
 def test_a_wake_up_after_the_last_look_of_a_turn_gives_another():
     turn = Turn()
     turn.look_out()
