@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from connector.models import (
+    Alert,
     Audit,
     CarrierLink,
     Connection,
@@ -83,6 +84,7 @@ def plant_one_of_each(shop):
     consent = Consent.objects.create(
         nonce="n", shop=connection.shop, user="42", ticket="TICKETOFTHEFIRST", returned_at=now
     )
+    Alert.objects.create(connection=connection, kind="paused", since=now)
     InboxEvent.objects.create(shop=shop, source="shopify", key="planted", topic="products/update")
     return {
         "connection_id": connection,
