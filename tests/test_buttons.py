@@ -26,16 +26,16 @@ POSTS = {
     reasons.DISMISS: r' hx-post="(/(?:orders|parcels)/\d+/dismiss)"',
 }
 LINKS = {
-    reasons.MAP_SKU: r'href="(/products\?connection=\d+)"',
+    reasons.MAP_SKU: r'href="(/products\?connection=\d+)',
     reasons.MAP_CARRIER: r'href="(/carriers\?connection=\d+)',
-    reasons.RECONNECT_TIKTOK: r'<p class="acts"><a href="(/connections)"',
-    reasons.RECONNECT_SHOPIFY: r'<p class="acts"><a href="(/connections)"',
-    reasons.SETTINGS: r'href="(/settings\?connection=\d+)"',
-    reasons.GO_ON: r'<p class="acts"><a href="(/)"',
+    reasons.RECONNECT_TIKTOK: r'<p class="acts"><a [^>]*href="(/connections)"',
+    reasons.RECONNECT_SHOPIFY: r'<p class="acts"><a [^>]*href="(/connections)"',
+    reasons.SETTINGS: r'href="(/settings\?connection=\d+)',
+    reasons.GO_ON: r'<p class="acts"><a [^>]*href="(/)"',
 }
 OUTSIDE = {
-    reasons.OPEN_TIKTOK: r'<p class="acts"><a href="(https://seller-us\.tiktok\.com/[^"]+)"',
-    reasons.OPEN_SHOPIFY: r'<p class="acts"><a href="(https?://[^"]+/(?:draft_)?orders/\d+)"',
+    reasons.OPEN_TIKTOK: r'<p class="acts"><a [^>]*href="(https://seller-us\.tiktok\.com/[^"]+)"',
+    reasons.OPEN_SHOPIFY: r'<p class="acts"><a [^>]*href="(https?://[^"]+/(?:draft_)?orders/\d+)"',
 }
 
 
