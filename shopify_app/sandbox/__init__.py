@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from shopify_app.sandbox.engine import Engine
+from shopify_app.sandbox.engine import Engine, understood
 from shopify_app.sandbox.frame import app_load_url
 from shopify_app.sandbox.model import Order
 from shopify_app.sandbox.platform import Platform
@@ -101,6 +101,8 @@ class ShopifySandbox(Platform):
         return f"{self.url}/cdn"
 
     def start(self) -> Self:
+        # The first look at the schema takes seconds: before any call, not in it.
+        understood("{ shop { id } }", "")
         self.agenda.start()
         self.webhooks.start()
         for thread in self._threads:
