@@ -42,7 +42,9 @@ def private_fields(cls: type) -> list[str]:
     return [name for name in names if not {name, f"{cls.__name__}.{name}"} & NO_SECRET]
 
 
-HOLDING = sorted({cls for cls in data_classes() if private_fields(cls)}, key=lambda cls: cls.__qualname__)
+HOLDING = sorted(
+    {cls for cls in data_classes() if private_fields(cls)}, key=lambda cls: (cls.__module__, cls.__qualname__)
+)
 
 
 @pytest.mark.parametrize("cls", HOLDING, ids=lambda cls: f"{cls.__module__}.{cls.__name__}")
