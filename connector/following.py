@@ -22,6 +22,7 @@ from tiktok.records import EXTERNAL_LINES, ExternalLine, ExternalOrder
 from tiktok.webhooks import address_updates
 
 CANCEL_POLL = timedelta(seconds=1)
+SHOPIFY_SHOWS = timedelta(days=59)  # Shopify contract 2.5: 60, and a day less, for its clock is not ours
 CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
 SHIPPED_ELSEWHERE_TAG = "tiktok-shipped-elsewhere"
 CANCELLED_TAG = "tiktok-cancelled"
@@ -123,7 +124,7 @@ def read_shopify_order(order: Order) -> dict[str, Any]:
     """What the merchant did to the Shopify order."""
     state = shopify_for(order.shop).get_order(order.order_gid)
     if state is None:
-        found = "deleted"
+        found = "" if out_of_reach(order) else "deleted"
     elif state.cancelled:
         found = "cancelled"
     elif state.financial_status == "REFUNDED":
@@ -131,6 +132,11 @@ def read_shopify_order(order: Order) -> dict[str, Any]:
     else:
         found = ""
     return {"shopify_state": found, "order_touched": False}
+
+
+def out_of_reach(order: Order) -> bool:
+    """Shopify shows no order that is older than 60 days without a scope we do not ask for: its silence says nothing."""
+    return order.finalized_at is not None and timezone.now() - order.finalized_at >= SHOPIFY_SHOWS
 
 
 def cancel_finalized(order: Order, facts: dict[str, Any]) -> None:

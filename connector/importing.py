@@ -16,7 +16,7 @@ from connector.platforms import shopify_for
 from connector.rules import Fate
 from connector.states import OrderState as State
 from connector.transport import session
-from connector.waits import next_look, reserve_until
+from connector.waits import next_look, reserve_until, sku_due
 from connector.work import Later, Overtaken
 from shopify_app.models import Shop
 from shopify_app.orders import Draft, DraftContent, Hit
@@ -39,7 +39,8 @@ def received(order: Order) -> None:
         return keep_out(order, source, verdict)
     choice = matching.match(order, source)
     if choice.reason:
-        return order.ask(choice.reason, choice.detail, **observed(order, source) | priced(order, source))
+        facts = observed(order, source) | priced(order, source)
+        return order.ask(choice.reason, choice.detail, due_at=sku_due(), **facts)
     if earlier := find_earlier(order):
         return adopt_hit(order, source, earlier)
     return create(order, source, content_for(order, source, choice))

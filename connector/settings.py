@@ -103,6 +103,7 @@ READY_WAITS = [
     timedelta(seconds=float(s)) for s in env.list("READY_WAITS", default=[0.5, 1, 2, 4, 8, 15, 30])
 ]
 RECOVERY_WAITS = [timedelta(seconds=float(s)) for s in env.list("RECOVERY_WAITS", default=[5, 15, 60])]
+SKU_LOOK_AGAIN = seconds("SKU_LOOK_AGAIN_SECONDS", 6 * 3600)  # where the word of a new product was lost
 RECHECK_AFTER_FINALIZE = seconds("RECHECK_AFTER_FINALIZE_SECONDS", 30)  # a cancel that nobody told us
 UNKNOWN_FULFILLMENT_WAITS = [
     timedelta(seconds=float(s)) for s in env.list("UNKNOWN_FULFILLMENT_WAITS", default=[10, 60, 600])

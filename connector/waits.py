@@ -40,6 +40,11 @@ def own_delay(order: Order, source: Source) -> datetime:
     return start + timedelta(seconds=delay)
 
 
+def sku_due() -> datetime:
+    """A product that was added in Shopify wakes what waits for it; this is for the day when its webhook is lost."""
+    return timezone.now() + settings.SKU_LOOK_AGAIN
+
+
 def ready_due(order: Order) -> datetime:
     waits = settings.READY_WAITS
     return timezone.now() + waits[min(order.ready_looks, len(waits) - 1)]

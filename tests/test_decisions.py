@@ -449,6 +449,17 @@ def test_an_unknown_sku_waits_for_a_mapping_and_a_new_mapping_wakes_it(world):
     assert world.order(order.tiktok_id).state == State.ON_HOLD
 
 
+def test_a_product_that_no_webhook_told_of_frees_the_order_that_waits_for_it(world, settings):
+    settings.SKU_LOOK_AGAIN = timedelta(minutes=10)
+    order = world.placed(lines=[("TT-ONLY-7", 1)])
+    world.shopify.webhooks.drop_share(1)
+    world.store.add_product("Only at TikTok", [("Default", "TT-ONLY-7", "9.00")])
+    world.settle()
+    assert world.order(order.tiktok_id).reason == "sku_unmapped"
+    world.after(600)
+    assert world.order(order.tiktok_id).state == State.ON_HOLD
+
+
 def test_a_shop_may_take_unknown_skus_as_custom_lines(world):
     world.set_policy(unmatched="custom_line")
     order = world.finalized(lines=[("TT-ONLY-7", 2), ("MUG-WHT", 1)])

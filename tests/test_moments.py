@@ -230,6 +230,17 @@ def test_an_order_that_a_merchant_deleted_before_it_knew_its_reference_is_told(w
     assert (order.state, order.reason) == (State.FINALIZED, "merchant_deleted")
 
 
+def test_the_silence_about_an_order_of_more_than_60_days_is_no_deletion(world):
+    order = world.finalized()
+    world.shopify.webhooks.drop(1000)
+    world.pass_time(61 * 86400)
+    Order.objects.filter(pk=order.pk).update(order_touched=True)
+    choices.look_again(world.order(order.tiktok_id), by="7")
+    world.settle()
+    order = world.order(order.tiktok_id)
+    assert (order.order_touched, order.shopify_state, order.reason) == (False, "", "")
+
+
 def test_a_fulfillment_made_while_the_completions_answer_was_lost_is_looked_for(world):
     order = world.placed()
     world.shopify.faults.add("draftOrderComplete", "lost_reply")
