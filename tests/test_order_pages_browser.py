@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 from connector.models import Order, OrderLine, Parcel, SkuLink
 from connector.states import OrderState
 from tests.planting import plant
+from tests.test_proof import multiply
 
 pytestmark = pytest.mark.browser
 NARROW = {"width": 360, "height": 780}
@@ -217,6 +218,35 @@ def test_many_orders_are_chosen_while_the_list_refreshes_under_them(admin, conne
         False,
         False,
     ]
+
+
+def test_ten_thousand_orders_are_paged_gone_back_in_and_searched(admin, connection):
+    last = timezone.now()
+    model = plant(
+        connection,
+        "578000000000000000",
+        OrderState.COMPLETED,
+        placed_at=last,
+        order_gid="gid://shopify/Order/1",
+    )
+    later = {
+        "tiktok_id": "'5771' || lpad(i::text, 14, '0')",
+        "order_gid": "'gid://shopify/Order/5' || i",
+        "placed_at": "model.placed_at - i * interval '1 minute'",
+    }
+    multiply(model, 10_000, later)
+    app = admin.open("/orders")
+    expect(app.get_by_text("577100000000000049", exact=True)).to_be_visible()
+    app.get_by_role("link", name="Older orders").click()
+    expect(app.get_by_text("577100000000000050", exact=True)).to_be_visible()
+    expect(app.get_by_text("577100000000000049", exact=True)).to_have_count(0)
+    admin.frame.evaluate("history.back()")
+    expect(app.get_by_text("577100000000000049", exact=True)).to_be_visible()
+    search = app.get_by_role("searchbox", name="Find an order")
+    search.fill("577100000000009999")
+    search.press("Enter")
+    expect(app.get_by_text("577100000000009999", exact=True)).to_be_visible()
+    expect(app.get_by_text("577100000000000049", exact=True)).to_have_count(0)
 
 
 def test_the_list_is_kept_as_a_file(admin, connection, tmp_path):
