@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from connector import audits, inbox, neighbours, parcels, pulls, steps, wake
 from connector.models import Audit, Connection, InboxEvent, Order, Parcel
+from connector.platforms import backfill_room
 from connector.turns import Turn, Turns
-from connector.work import Work, run
+from connector.work import BACKFILL, LIVE, Work, run
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ OTHERS_FIRST = (
 DUE = """EXISTS (SELECT FROM {table} WHERE shop_id = %(shop)s AND due_at <= %(now)s
                          AND (leased_until IS NULL OR leased_until < %(now)s))"""
 DUE_KINDS = "SELECT " + ", ".join(DUE.format(table=model._meta.db_table) for model in STEPS)
+DUE_BACKFILL = "SELECT " + DUE.format(table=Order._meta.db_table).removesuffix(")") + " AND NOT live)"
 
 pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix="row")
 
@@ -64,30 +66,53 @@ def take_turn(shop_id: int, turn: Turn) -> None:
     """Advance the shop's due rows until none is left or our turn is over; then the next shop's turn comes."""
     close_old_connections()
     began = monotonic()
-    running: set[Future[None]] = set()
+    running: dict[Future[None], Work] = {}
     rounds = itertools.count()
     while not turns.stopping.is_set():
         rung = turn.look_out()
         room = turns.share(settings.DRAIN_THREADS) - len(running)
-        running.update([pool.submit(advance, row) for row in claim(shop_id, room, next(rounds))])
+        claimed = claim(shop_id, room, next(rounds), begun=sum(map(is_backfill, running.values())))
+        running |= {pool.submit(advance, row): row for row in claimed}
         if not running and turn.leave():
             return
         if monotonic() - began >= turns.seconds(settings.DRAIN_TURN_SECONDS):
             break
-        running = wait({*running, rung}, return_when=FIRST_COMPLETED).not_done - {rung}
+        undone = wait({*running, rung}, return_when=FIRST_COMPLETED).not_done
+        running = {one: row for one, row in running.items() if one in undone}
     wait(running)
     turn.end()
     if due_kinds(shop_id):
         wake.shop(shop_id)
 
 
-def claim(shop_id: int, n: int, round: int = 0) -> list[Work]:
+def claim(shop_id: int, n: int, round: int = 0, begun: int = 0) -> list[Work]:
+    """Up to n due rows of the shop. `begun` older orders are under way already."""
     rows: list[Work] = []
     for model in in_turn(due_kinds(shop_id), round) if n > 0 else ():
-        if len(rows) < n:
-            rows += model.claim(shop_id, n - len(rows))
+        free = n - len(rows)
+        if free:
+            rows += claim_orders(shop_id, free, begun) if model is Order else model.claim(shop_id, free)
     neighbours.introduce(shop_id, rows)
     return rows
+
+
+def claim_orders(shop_id: int, n: int, begun: int) -> list[Order]:
+    """Older orders only as many as the shop's budget lets begin: the others stay due."""
+    rows = Order.claim(shop_id, n, LIVE)
+    if len(rows) < n and backfill_is_due(shop_id):
+        room = min(n - len(rows), backfill_room(shop_id) - begun)
+        rows += Order.claim(shop_id, room, BACKFILL) if room > 0 else []
+    return rows
+
+
+def backfill_is_due(shop_id: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(DUE_BACKFILL, {"shop": shop_id, "now": timezone.now()})
+        return bool(cursor.fetchone()[0])
+
+
+def is_backfill(row: Work) -> bool:
+    return isinstance(row, Order) and not row.live
 
 
 def in_turn(kinds: list[type[Work]], round: int) -> list[type[Work]]:

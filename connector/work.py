@@ -33,10 +33,12 @@ CLAIM = """
 UPDATE {table} SET leased_until = %(until)s, attempts = attempts + 1
 WHERE id IN (
     SELECT id FROM {table}
-    WHERE shop_id = %(shop)s AND due_at <= %(now)s AND (leased_until IS NULL OR leased_until < %(now)s)
+    WHERE shop_id = %(shop)s AND due_at <= %(now)s AND (leased_until IS NULL OR leased_until < %(now)s) {only}
     ORDER BY live DESC, due_at LIMIT %(n)s FOR UPDATE SKIP LOCKED
 ) RETURNING *
 """
+EITHER, LIVE, BACKFILL = "", "AND live", "AND NOT live"
+
 # what a step gives as the next time, unless a wake-up has come since the row was claimed
 DUE_UNLESS_WAKED = "due_at = CASE WHEN due_at IS NOT DISTINCT FROM %s THEN %s ELSE due_at END"
 
@@ -67,10 +69,10 @@ class Work(models.Model):
         abstract = True
 
     @classmethod
-    def claim(cls, shop_id: int, n: int) -> list[Self]:
-        """Take up to n due rows of a shop."""
+    def claim(cls, shop_id: int, n: int, only: str = EITHER) -> list[Self]:
+        """Take up to n due rows of a shop, live ones first."""
         now = timezone.now()
-        sql = CLAIM.format(table=cls._meta.db_table)
+        sql = CLAIM.format(table=cls._meta.db_table, only=only)
         return list(
             cls._base_manager.raw(
                 sql, {"shop": shop_id, "now": now, "until": now + settings.WORK_LEASE, "n": n}

@@ -43,6 +43,16 @@ redis.call('EXPIRE', KEYS[2], 3600)
 return '0'
 """
 
+ROOM = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1e6
+local found = redis.call('HMGET', KEYS[1], 'level', 'at', 'max', 'rate')
+local max = tonumber(found[3]) or tonumber(ARGV[2])
+local rate = tonumber(found[4]) or tonumber(ARGV[3])
+local level = math.min(max, (tonumber(found[1]) or max) + (now - (tonumber(found[2]) or now)) * rate)
+return tostring(level - max * tonumber(ARGV[1]))
+"""
+
 SETTLE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
@@ -79,6 +89,11 @@ class Budget:
             )
         return hold
 
+    def room(self) -> float:
+        """The points that may be taken now; below 0 while live work uses what is kept for it."""
+        answer = _valkey(settings.REDIS_URL).run(ROOM, self.keys, [self.kept, STANDARD_LEVEL, STANDARD_RATE])
+        return float(answer) if answer is not None else _own_bucket(self.shop_domain).room(self.kept)
+
     def settle(self, hold: str, status: Mapping[str, Any] | None) -> None:
         """End a hold with the answer's throttleStatus, or None when there was no answer."""
         figures: list[float | str] = [""]
@@ -109,11 +124,19 @@ class _Bucket:
     rate: float
     at: datetime
 
+    def room(self, kept: float) -> float:
+        with _lock:
+            self._restore()
+            return self.level - self.maximum * kept
+
+    def _restore(self) -> None:
+        now = timezone.now()
+        self.level = min(self.maximum, self.level + (now - self.at).total_seconds() * self.rate)
+        self.at = now
+
     def wait_for(self, cost: int, kept: float) -> float:
         with _lock:
-            now = timezone.now()
-            self.level = min(self.maximum, self.level + (now - self.at).total_seconds() * self.rate)
-            self.at = now
+            self._restore()
             missing = self.maximum * kept + cost - self.level
             if missing > 0:
                 return missing / self.rate
@@ -146,7 +169,7 @@ class _Valkey:
             socket_connect_timeout=VALKEY_SECONDS,
             retry=Retry(NoBackoff(), 1),  # one more for a connection that a restart has cut
         )
-        self.scripts = {text: valkey.register_script(text) for text in (TAKE, SETTLE)}
+        self.scripts = {text: valkey.register_script(text) for text in (TAKE, ROOM, SETTLE)}
         self.again_at: datetime | None = None
 
     def run(self, script: str, keys: list[str], arguments: list[Any]) -> bytes | None:

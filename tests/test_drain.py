@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from connector import steps, work
+from connector import jobs, steps, work
 from connector.models import Order
+from shopify_app.budget import Budget
 
 
 def test_live_orders_go_before_the_backfill(world):
@@ -26,3 +27,18 @@ def test_a_spent_budget_is_no_failure_of_the_row(world):
     assert (row.attempts, row.failing_since, row.leased_until) == (3, None, None)
     assert row.due_at > timezone.now()
     world.settle()
+
+
+def test_older_orders_begin_only_as_far_as_the_budget_lets_them_end(world):
+    ids = [world.placed().pk for _ in range(5)]
+    Order.objects.filter(pk__in=ids).update(due_at=timezone.now(), live=False)
+    budget = Budget(world.shop.domain, live=True)
+    budget.settle(
+        budget.take(1),
+        {"currentlyAvailable": 400 + 3 * 14, "maximumAvailable": 2000, "restoreRate": 0.001},
+    )
+    assert len(jobs.claim(world.shop.pk, 8, begun=1)) == 2
+    Order.objects.filter(pk__in=ids).update(due_at=timezone.now(), leased_until=None)
+    budget.settle(budget.take(1), {"currentlyAvailable": 405, "maximumAvailable": 2000, "restoreRate": 0.001})
+    Order.objects.filter(pk=ids[4]).update(live=True)
+    assert [row.pk for row in jobs.claim(world.shop.pk, 8)] == [ids[4]]
