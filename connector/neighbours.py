@@ -71,7 +71,7 @@ def versions_of(shop_id: int) -> Versions:
         return tuple(cursor.fetchall())
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)  # a connection has a new version every few seconds
 def known(shop_id: int, versions: Versions) -> tuple[Shop, dict[int, Connection]]:
     """The rows of these versions, or newer ones; read once for each change."""
     found = Connection.objects.filter(shop=shop_id).select_related("tiktok_shop__seller")

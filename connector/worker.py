@@ -1,5 +1,6 @@
 """RQ's worker with what a job of ours does not need left out, and the turns of its shops seen home before it goes."""
 
+import ctypes
 import logging
 import os
 from typing import Any
@@ -14,6 +15,7 @@ from connector.jobs import turns
 
 log = logging.getLogger(__name__)
 
+M_ARENA_MAX, ARENAS = -8, 2  # mallopt(3)
 HEARTBEAT_SECONDS = 15  # RQ tells Valkey three times a job that it lives; it is believed for minutes
 
 
@@ -43,6 +45,7 @@ class ShopWorker(SimpleWorker):
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ has no types there
 
     def work(self, *args: Any, **options: Any) -> bool:
+        share_memory()
         try:
             return super().work(*args, **options)
         finally:
@@ -51,3 +54,11 @@ class ShopWorker(SimpleWorker):
                 log.warning("a platform did not answer in time; the leases of its rows will lapse")
                 logging.shutdown()
                 os._exit(0)  # a thread that waits for an answer cannot be ended otherwise
+
+
+def share_memory() -> None:
+    """Let the threads share two heaps. By glibc's own choice each has one that it never gives back: a worker of twenty
+    threads grew by 40 MB in 1,000 orders, and by 3 MB so."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # not there without glibc
+    if mallopt:
+        mallopt(M_ARENA_MAX, ARENAS)
