@@ -104,9 +104,10 @@ class Launcher:
         found = []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if str(self.folder) in " ".join([process.cwd(), *process.cmdline()]):
+                ours = str(self.folder) in " ".join([process.cwd(), *process.cmdline()])
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
-        return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
+        return found
 
     def program(self, word: str) -> psutil.Process | None:
         """The launcher's own child whose command holds the word."""

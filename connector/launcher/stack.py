@@ -87,7 +87,8 @@ def start_sandboxes(watch: Watch, env: Mapping[str, str], ports: Sequence[int]) 
 
 
 def start_product(watch: Watch, env: Mapping[str, str]) -> None:
-    web = start(watch, "web", web_command(env), env)
+    guard = [sys.executable, "-m", "connector.launcher.guard"]
+    web = start(watch, "web", [*guard, *web_command(env)], env)
     for number in range(int(env.get("WORKER_PROCESSES") or 1)):
         start(watch, f"worker{number + 1}", worker_command(), env)
     start(watch, "clock", manage("clock"), env)
@@ -99,7 +100,8 @@ def web_command(env: Mapping[str, str]) -> list[str]:
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1", "--no-ws"),
         *("--host", env.get("HOST") or HOST, "--port", env["PORT"]),
         *("--workers", env.get("WEB_PROCESSES") or "2", "--blocking-threads", "4"),
-        *("--log-level", "warning"),
+        # A worker of granian that is told to stop while it starts may never hear it.
+        *("--workers-kill-timeout", "8", "--log-level", "warning"),
         "connector.wsgi:application",
     ]
 
