@@ -27,31 +27,31 @@ VALKEY_SECONDS = 0.2
 VALKEY_PAUSE = timedelta(seconds=5)  # after a failure, before Valkey is asked again
 HOLD_SLACK_SECONDS = 5
 
-TAKE = """
+# What the level is now, and how low this caller may take it.
+LEVEL = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
 local found = redis.call('HMGET', KEYS[1], 'level', 'at', 'max', 'rate')
-local max = tonumber(found[3]) or tonumber(ARGV[5])
-local rate = tonumber(found[4]) or tonumber(ARGV[6])
+local max = tonumber(found[3]) or tonumber(ARGV[1])
+local rate = tonumber(found[4]) or tonumber(ARGV[2])
 local level = math.min(max, (tonumber(found[1]) or max) + (now - (tonumber(found[2]) or now)) * rate)
-local cost, floor = tonumber(ARGV[1]), max * tonumber(ARGV[2])
+local floor = max * tonumber(ARGV[3])
+"""
+
+ROOM = LEVEL + "return tostring(level - floor)"
+
+TAKE = (
+    LEVEL
+    + """
+local cost = tonumber(ARGV[4])
 if level - cost < floor then return tostring((floor + cost - level) / rate) end
 redis.call('HSET', KEYS[1], 'level', tostring(level - cost), 'at', tostring(now), 'max', max, 'rate', rate)
 redis.call('EXPIRE', KEYS[1], 3600)
-redis.call('ZADD', KEYS[2], tostring(now + tonumber(ARGV[4])), ARGV[3])
+redis.call('ZADD', KEYS[2], tostring(now + tonumber(ARGV[6])), ARGV[5])
 redis.call('EXPIRE', KEYS[2], 3600)
 return '0'
 """
-
-ROOM = """
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1e6
-local found = redis.call('HMGET', KEYS[1], 'level', 'at', 'max', 'rate')
-local max = tonumber(found[3]) or tonumber(ARGV[2])
-local rate = tonumber(found[4]) or tonumber(ARGV[3])
-local level = math.min(max, (tonumber(found[1]) or max) + (now - (tonumber(found[2]) or now)) * rate)
-return tostring(level - max * tonumber(ARGV[1]))
-"""
+)
 
 SETTLE = """
 local time = redis.call('TIME')
@@ -91,7 +91,7 @@ class Budget:
 
     def room(self) -> float:
         """The points that may be taken now; below 0 while live work uses what is kept for it."""
-        answer = _valkey(settings.REDIS_URL).run(ROOM, self.keys, [self.kept, STANDARD_LEVEL, STANDARD_RATE])
+        answer = _valkey(settings.REDIS_URL).run(ROOM, self.keys, [STANDARD_LEVEL, STANDARD_RATE, self.kept])
         return float(answer) if answer is not None else _own_bucket(self.shop_domain).room(self.kept)
 
     def settle(self, hold: str, status: Mapping[str, Any] | None) -> None:
@@ -105,7 +105,7 @@ class Budget:
 
     def _shared_wait(self, cost: int, hold: str) -> float | None:
         life = settings.CALL_DEADLINE_SECONDS + HOLD_SLACK_SECONDS
-        arguments = [cost, self.kept, hold, life, STANDARD_LEVEL, STANDARD_RATE]
+        arguments = [STANDARD_LEVEL, STANDARD_RATE, self.kept, cost, hold, life]
         answer = _valkey(settings.REDIS_URL).run(TAKE, self.keys, arguments)
         return None if answer is None else float(answer)
 
