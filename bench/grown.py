@@ -94,13 +94,10 @@ def note(found: Costs, at: int, owner: Connection) -> None:
 def works(owner: Connection) -> dict[str, Callable[[], Any]]:
     """What is done all day, by its name in the table: each sends the product's own statements."""
     known = list(Order.objects.filter(shop=owner.shop_id).order_by("-placed_at")[:PAGE])
-    due = Order.objects.filter(shop=owner.shop_id, due_at__lte=timezone.now())[:BATCH]
-    neighbours.introduce(owner.shop_id, due)  # what is read once for each change is known from now on
     return {
         "sweep of the clock": clock.sweep,
         "which kinds of a shop are due": lambda: jobs.due_kinds(owner.shop_id),
-        f"claim of {BATCH} orders": lambda: Order.claim(owner.shop_id, BATCH),
-        "what the claimed need beside them": lambda: neighbours.introduce(owner.shop_id, due),
+        f"claim of {BATCH} orders": lambda: Order.claim(owner.shop_id, BATCH, beside=neighbours.VERSIONS),
         f"pull of {PAGE} known orders": lambda: pulls.store_orders(
             owner, [source(one.tiktok_id) for one in known]
         ),

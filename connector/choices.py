@@ -169,7 +169,7 @@ def mark_seen(parcel: Parcel, by: str) -> None:
         if seen.filter(reason__in=PARCEL_NEWS).update(state=kept, reason="", detail={}, due_at=None):
             note(parcel.order, f"dismiss {parcel.reason}", by, parcel)
             if kept != parcel.state:
-                parcel.note("moved", old=parcel.state, new=kept)
+                parcel.noted("moved", new=kept)
 
 
 def note(order: Order, what: str, by: str, parcel: Parcel | None = None) -> None:

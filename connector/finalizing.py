@@ -4,13 +4,18 @@ from typing import Any
 
 from django.utils import timezone
 
-from connector import mapping, payment
-from connector.models import InboxEvent, Order
+from connector import mapping, payment, sql
+from connector.models import Order
 from connector.observing import lines_of, observed, store_line_ids
 from connector.platforms import shopify_for
 from connector.states import OrderState as State
 from shopify_app.orders import CompletedOrder, Draft, OrderState
 from tiktok.orders import Order as Source
+
+WAKE_WAITING = """
+UPDATE connector_inboxevent SET due_at = %s
+WHERE shop_id = %s AND due_at IS NOT NULL AND facts ->> 'order_id' = %s
+"""
 
 
 def complete(order: Order, source: Source) -> None:
@@ -40,8 +45,7 @@ def finalize(order: Order, source: Source, done: CompletedOrder, **facts: Any) -
         }
         | facts,
     )
-    waiting = InboxEvent.objects.filter(shop=order.shop, due_at__isnull=False, facts__order_id=done.id)
-    waiting.update(due_at=timezone.now())
+    sql.change(WAKE_WAITING, [timezone.now(), order.shop_id, done.id])
 
 
 def completed_elsewhere(order: Order, source: Source, draft: Draft) -> None:

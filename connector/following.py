@@ -10,7 +10,7 @@ from django.utils import timezone
 
 import shopify_app.errors
 import tiktok.errors
-from connector import carriers, mapping, payment, rules
+from connector import carriers, mapping, payment, rules, sql
 from connector.models import InboxEvent, Order, OrderLine
 from connector.observing import address_is_newer, look, observed
 from connector.platforms import shopify_for, tiktok_for
@@ -27,6 +27,14 @@ CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
 SHIPPED_ELSEWHERE_TAG = "tiktok-shipped-elsewhere"
 CANCELLED_TAG = "tiktok-cancelled"
 ADDRESS = "address"  # among what TikTok changed
+NUMBERS = "SELECT number FROM connector_parcel WHERE order_id = %s"
+WAKE_PARCELS = """
+UPDATE connector_parcel SET due_at = %s WHERE order_id = %s AND state = %s AND reason = ANY(%s)
+"""
+REFERRED = """
+SELECT shopify_line_gid, tiktok_line_id FROM connector_orderline
+WHERE order_id = %s AND shopify_line_gid <> '' ORDER BY id LIMIT %s
+"""
 PARKED_PARCELS = ("order_on_hold", "cancel_requested_shipped", "tiktok_ships", "order_not_found")
 
 
@@ -45,7 +53,7 @@ def follow(order: Order) -> None:
         order.shopify_state = facts["shopify_state"]
     if source.cancelled:
         return cancel_finalized(order, facts)
-    sent = set(order.parcels.values_list("number", flat=True))
+    sent = {number for (number,) in sql.rows(NUMBERS, [order.pk])}
     facts |= compare_lines(order, source, sent)
     facts |= correct_address(order, source, facts["changed_lines"])
     flag(order, CANCEL_REQUESTED_TAG, source.is_buyer_request_cancel)
@@ -93,10 +101,9 @@ def tell_tiktok(order: Order) -> None:
     """Shopify's ids at TikTok: the order's, and those of as many lines as TikTok takes. It needs a scope of its own;
     without it the order lacks nothing.
     """
-    units = OrderLine.objects.filter(order=order).exclude(shopify_line_gid="")
     lines = tuple(
-        ExternalLine(id=legacy(unit.shopify_line_gid), origin_id=unit.tiktok_line_id)
-        for unit in units[:EXTERNAL_LINES]
+        ExternalLine(id=legacy(line_gid), origin_id=unit_id)
+        for line_gid, unit_id in sql.rows(REFERRED, [order.pk, EXTERNAL_LINES])
     )
     reference = ExternalOrder(order_id=order.tiktok_id, id=legacy(order.order_gid), lines=lines)
     try:
@@ -271,8 +278,7 @@ def flag(order: Order, tag: str, wanted: bool) -> None:
 
 def wake_parcels(order: Order) -> None:
     """The order moved: what waited for it looks again."""
-    waiting = order.parcels.filter(state=ParcelState.WAITING, reason__in=PARKED_PARCELS)
-    waiting.update(due_at=timezone.now())
+    sql.change(WAKE_PARCELS, [timezone.now(), order.pk, ParcelState.WAITING, list(PARKED_PARCELS)])
 
 
 def state_of(source: Source) -> State:

@@ -7,16 +7,20 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
-from connector import mapping, parcels, wake
+from connector import mapping, parcels, sql, wake
 from connector.models import Connection, InboxEvent, Order, OrderLog, forget
 from connector.platforms import shopify_for
 from connector.states import IN_SHOPIFY, OrderState
-from connector.work import Later
+from connector.work import WAKED, Later
 from shopify_app.models import Shop
 
+WAKE_KNOWN = f"""
+UPDATE connector_order SET {WAKED}
+WHERE tiktok_id = %s AND connection_id IN (SELECT id FROM connector_connection WHERE tiktok_shop_id = %s)
+RETURNING connection_id, shop_id
+"""  # noqa: S608  (our own words)
 HEARD_EVERY = timedelta(seconds=10)  # how exactly a connection remembers when TikTok last rang
 FOR_A_MAKER = timedelta(seconds=2)  # that an event waits for the worker that is just making what it is about
 
@@ -39,11 +43,10 @@ def tiktok_order(event: InboxEvent) -> str:
     if not connection.active:
         return "no active connection"
     if connection.pk not in known:
-        Order.objects.get_or_create(
-            connection=connection,
-            tiktok_id=event.subject,
-            defaults={"shop": event.owner, "due_at": timezone.now()},
+        new = Order(
+            connection=connection, tiktok_id=event.subject, shop_id=event.owner.pk, due_at=timezone.now()
         )
+        sql.insert(new, unless_known=True)
     if not connection.last_webhook_at or event.received_at - connection.last_webhook_at > HEARD_EVERY:
         Connection.objects.filter(pk=connection.pk).update(last_webhook_at=event.received_at)
     return ""
@@ -51,14 +54,11 @@ def tiktok_order(event: InboxEvent) -> str:
 
 def wake_known(event: InboxEvent, connection: Connection) -> set[int]:
     """Wake the order, also in a store that the TikTok shop fed before. Returns the connections that know it."""
-    known = Order.objects.filter(
-        tiktok_id=event.subject, connection__tiktok_shop_id=connection.tiktok_shop_id
-    ).values_list("pk", "connection_id", "shop_id")
-    if known:
-        Order.objects.filter(pk__in=[pk for pk, _, _ in known]).update(due_at=timezone.now())
-    for shop_id in {shop_id for _, _, shop_id in known} - {connection.shop_id}:
+    now = timezone.now()
+    known = sql.rows(WAKE_KNOWN, [now, now, event.subject, connection.tiktok_shop_id])
+    for shop_id in {shop_id for _, shop_id in known} - {connection.shop_id}:
         wake.shop(shop_id)
-    return {connection_id for _, connection_id, _ in known}
+    return {connection_id for connection_id, _ in known}
 
 
 def tiktok_packages(event: InboxEvent) -> str:
@@ -111,9 +111,11 @@ def connections_of(event: InboxEvent) -> Sequence[Connection]:
 
 def fulfillment(event: InboxEvent) -> str:
     """A fulfillment of an order of ours becomes parcels; one of an unknown order is looked up a few times more."""
-    order = Order.objects.filter(shop=event.owner, order_gid=event.facts.get("order_id", "")).first()
-    if not event.facts.get("order_id") or order is None:
+    gid = event.facts.get("order_id", "")
+    found = sql.find(Order, "shop_id = %s AND order_gid = %s", [event.owner.pk, gid]) if gid else []
+    if not found:
         return look_up_again(event)
+    [order] = found
     if parcels.being_sent(event.subject):
         raise Later(timezone.now() + FOR_A_MAKER)
     asked_at = timezone.now()
@@ -164,9 +166,11 @@ def extra_draft(order: Order, event: InboxEvent) -> str:
 
 
 def draft_changed(event: InboxEvent) -> str:
-    order = Order.objects.filter(shop=event.owner, draft_gid=event.subject).first()
-    if order is None:
+    where = "shop_id = %s AND draft_gid = %s AND draft_gid <> ''"
+    found = sql.find(Order, where, [event.owner.pk, event.subject], only=["state", "draft_updated_at"])
+    if not found:
         return draft_created(event)
+    [order] = found
     at = moment(event.facts.get("updated_at"))
     if order.draft_updated_at and at and at <= order.draft_updated_at:
         return "echo"
@@ -264,7 +268,8 @@ def order_by_tag(event: InboxEvent) -> Order | None:
         for tag in event.facts.get("tags", [])
         if tag.startswith(mapping.ID_TAG)
     ]
-    return Order.objects.filter(Q(shop=event.owner), tiktok_id__in=ids).order_by("-pk").first()
+    where = "shop_id = %s AND tiktok_id = ANY(%s) ORDER BY id DESC LIMIT 1"
+    return next(iter(sql.find(Order, where, [event.owner.pk, ids])), None) if ids else None
 
 
 def moment(text: Any) -> datetime | None:

@@ -8,14 +8,14 @@ from time import monotonic
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
-from connector import audits, inbox, neighbours, parcels, pulls, steps, wake
+from connector import audits, inbox, neighbours, parcels, pulls, sql, steps, wake
 from connector.models import Audit, Connection, InboxEvent, Order, Parcel
 from connector.platforms import backfill_room
 from connector.turns import Turn, Turns
-from connector.work import BACKFILL, LIVE, Work, run
+from connector.work import BACKFILL, EITHER, LIVE, Row, Work, run
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +28,13 @@ STEPS: dict[type[Work], Callable[[Any], None]] = {
     Audit: audits.advance,
 }
 
-OTHERS_FIRST = (
-    4  # every so many rounds another kind goes first, so that a flood of doorbells starves no order
-)
+# Every so many rounds another kind goes first, so that a flood of doorbells starves no order.
+OTHERS_FIRST = 4
 
 DUE = """EXISTS (SELECT FROM {table} WHERE shop_id = %(shop)s AND due_at <= %(now)s
                          AND (leased_until IS NULL OR leased_until < %(now)s))"""
 DUE_KINDS = "SELECT " + ", ".join(DUE.format(table=model._meta.db_table) for model in STEPS)
-DUE_BACKFILL = "SELECT " + DUE.format(table=Order._meta.db_table).removesuffix(")") + " AND NOT live)"
+DUE_OLDER = "SELECT " + DUE.format(table=Order._meta.db_table).removesuffix(")") + " AND NOT live)"
 
 pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix="row")
 
@@ -91,24 +90,22 @@ def claim(shop_id: int, n: int, round: int = 0, begun: int = 0) -> list[Work]:
     for model in in_turn(due_kinds(shop_id), round) if n > 0 else ():
         free = n - len(rows)
         if free:
-            rows += claim_orders(shop_id, free, begun) if model is Order else model.claim(shop_id, free)
+            rows += claim_orders(shop_id, free, begun) if model is Order else take(model, shop_id, free)
     neighbours.introduce(shop_id, rows)
     return rows
 
 
 def claim_orders(shop_id: int, n: int, begun: int) -> list[Order]:
     """Older orders only as many as the shop's budget lets begin: the others stay due."""
-    rows = Order.claim(shop_id, n, LIVE)
-    if len(rows) < n and backfill_is_due(shop_id):
+    rows = take(Order, shop_id, n, LIVE)
+    if len(rows) < n and sql.value(DUE_OLDER, {"shop": shop_id, "now": timezone.now()}):
         room = min(n - len(rows), backfill_room(shop_id) - begun)
-        rows += Order.claim(shop_id, room, BACKFILL) if room > 0 else []
+        rows += take(Order, shop_id, room, BACKFILL) if room > 0 else []
     return rows
 
 
-def backfill_is_due(shop_id: int) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(DUE_BACKFILL, {"shop": shop_id, "now": timezone.now()})
-        return bool(cursor.fetchone()[0])
+def take(model: type[Row], shop_id: int, n: int, only: str = EITHER) -> list[Row]:
+    return model.claim(shop_id, n, only, beside=neighbours.VERSIONS)
 
 
 def is_backfill(row: Work) -> bool:
@@ -124,9 +121,8 @@ def in_turn(kinds: list[type[Work]], round: int) -> list[type[Work]]:
 
 def due_kinds(shop_id: int) -> list[type[Work]]:
     """The kinds of which the shop has due rows, by one statement: most rounds find none."""
-    with connection.cursor() as cursor:
-        cursor.execute(DUE_KINDS, {"shop": shop_id, "now": timezone.now()})
-        return [model for model, is_due in zip(STEPS, cursor.fetchone(), strict=True) if is_due]
+    [found] = sql.rows(DUE_KINDS, {"shop": shop_id, "now": timezone.now()})
+    return [model for model, is_due in zip(STEPS, found, strict=True) if is_due]
 
 
 def advance(row: Work) -> None:

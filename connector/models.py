@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models, transaction
+from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from django.utils import timezone
 
 import shopify_app.errors
+from connector import sql
 from connector.outcomes import OUTCOME
 from connector.policy import Policy
 from connector.states import IN_SHOPIFY, KEPT_OUT, MOVES, OrderState, ParcelState
@@ -173,7 +174,12 @@ class Connection(Work):
 
     def rejected(self, error: PlatformError) -> None:
         """A page may have grown too old to go on from: both windows begin again at their cursors."""
-        again = {"tiktok_until": None, "tiktok_page": "", "shopify_until": None, "shopify_page": ""}
+        again: dict[str, Any] = {
+            "tiktok_until": None,
+            "tiktok_page": "",
+            "shopify_until": None,
+            "shopify_page": "",
+        }
         self.release(timezone.now() + PULL_AFTER_PARK, last_error=error.public, **again)
 
     def access_lost(self, error: PlatformError) -> None:
@@ -234,7 +240,7 @@ class InboxEvent(Work):
             triggered_at=at,
             due_at=timezone.now(),
         )
-        InboxEvent.objects.bulk_create([event], ignore_conflicts=True)
+        sql.insert(event, unless_known=True)
 
     @property
     def owner(self) -> Shop:
@@ -382,7 +388,7 @@ class Order(Work):
         return f"TikTok order {self.tiktok_id} ({self.state})"
 
     def move(self, to: str, *, due_at: datetime | None = None, **facts: Any) -> None:
-        """The only way a state changes; its history is written in the same transaction."""
+        """The only way a state changes; its history is written by the same statement."""
         if to not in MOVES[self.state]:
             raise IllegalMove(f"{self.ref}: {self.state} -> {to}")
         old, reason = self.state, facts.setdefault("reason", "")
@@ -390,11 +396,8 @@ class Order(Work):
         cancelled = {
             name: facts[name] for name in CANCELLATION if to == OrderState.CANCELLED and facts.get(name)
         }
-        with transaction.atomic():
-            self.succeed(due_at, state=to, changed_at=timezone.now(), **facts)
-            OrderLog.objects.create(
-                order=self, what="moved", old=old, new=to, reason=reason, detail=facts["detail"] | cancelled
-            )
+        note = self.note("moved", old=old, new=to, reason=reason, detail=facts["detail"] | cancelled)
+        self.succeed(due_at, note=note, state=to, changed_at=timezone.now(), **facts)
 
     def ask(
         self, reason: str, detail: dict[str, Any] | None = None, due_at: datetime | None = None, **facts: Any
@@ -402,12 +405,8 @@ class Order(Work):
         """A person's turn: say why, keep everything."""
         detail = detail or {}
         news = reason != self.reason or detail != self.detail
-        with transaction.atomic():
-            self.succeed(due_at, reason=reason, detail=detail, changed_at=timezone.now(), **facts)
-            if news:
-                OrderLog.objects.create(
-                    order=self, what="asked", old=self.state, new=self.state, reason=reason, detail=detail
-                )
+        note = self.note("asked", reason=reason, detail=detail) if news else None
+        self.succeed(due_at, note=note, reason=reason, detail=detail, changed_at=timezone.now(), **facts)
 
     def wait(self, due_at: datetime | None, **facts: Any) -> None:
         """Nothing to do before due_at (None: before something wakes it). What was asked is answered."""
@@ -415,14 +414,15 @@ class Order(Work):
 
     def wrote(self, call: str, **detail: Any) -> None:
         """An effect in the outside world, for the timeline: ids, figures and codes only."""
-        OrderLog.objects.create(
-            order=self, what="wrote", old=self.state, new=self.state, call=call, detail=detail
-        )
+        sql.insert(self.note("wrote", call=call, detail=detail))
+
+    def note(self, what: str, **fields: Any) -> "OrderLog":
+        """A line of its history that is not stored yet."""
+        return OrderLog(order_id=self.pk, what=what, **{"old": self.state, "new": self.state} | fields)
 
     def park(self, reason: str, **facts: Any) -> None:
-        with transaction.atomic():
-            self.release(None, reason=reason, changed_at=timezone.now(), **({"last_error": reason} | facts))
-            OrderLog.objects.create(order=self, what="asked", old=self.state, new=self.state, reason=reason)
+        facts = {"last_error": reason, "reason": reason, "changed_at": timezone.now()} | facts
+        self.release(None, note=self.note("asked", reason=reason), **facts)
 
     def rejected(self, error: PlatformError) -> None:
         self.park(platform_reason(error), last_error=error.public, detail={"words": error.public})
@@ -515,27 +515,27 @@ class Parcel(Work):
         if to not in MOVES[self.state]:
             raise IllegalMove(f"{self.ref}: {self.state} -> {to}")
         old, reason = self.state, facts.setdefault("reason", "")
-        with transaction.atomic():
-            self.succeed(due_at, state=to, **facts)
-            self.note("moved", old=old, new=to, reason=reason)
+        self.succeed(due_at, note=self.note("moved", old=old, new=to, reason=reason), state=to, **facts)
 
     def ask(self, reason: str, detail: dict[str, Any] | None = None, **facts: Any) -> None:
-        news = reason != self.reason
-        with transaction.atomic():
-            self.succeed(None, reason=reason, detail=detail or {}, **facts)
-            if news:
-                self.note("asked", old=self.state, new=self.state, reason=reason, detail=detail or {})
+        detail = detail or {}
+        note = self.note("asked", reason=reason, detail=detail) if reason != self.reason else None
+        self.succeed(None, note=note, reason=reason, detail=detail, **facts)
 
     def wait(self, due_at: datetime | None, **facts: Any) -> None:
         self.succeed(due_at, **({"reason": "", "detail": {}} | facts))
 
-    def note(self, what: str, **fields: Any) -> None:
-        OrderLog.objects.create(order_id=self.order_id, parcel=self, what=what, **fields)
+    def note(self, what: str, **fields: Any) -> "OrderLog":
+        """A line of its order's history that is not stored yet."""
+        states = {"old": self.state, "new": self.state}
+        return OrderLog(order_id=self.order_id, parcel_id=self.pk, what=what, **states | fields)
+
+    def noted(self, what: str, **fields: Any) -> None:
+        sql.insert(self.note(what, **fields))
 
     def park(self, reason: str, **facts: Any) -> None:
-        with transaction.atomic():
-            self.release(None, reason=reason, **({"last_error": reason} | facts))
-            self.note("asked", old=self.state, new=self.state, reason=reason)
+        facts = {"last_error": reason, "reason": reason} | facts
+        self.release(None, note=self.note("asked", reason=reason), **facts)
 
     def rejected(self, error: PlatformError) -> None:
         self.park(platform_reason(error), last_error=error.public, detail={"words": error.public})

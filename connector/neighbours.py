@@ -1,7 +1,7 @@
 """What every step of a shop needs beside its row: the Shopify shop, its connections, their TikTok shops and sellers.
 
-They change seldom and are needed for each row. One small statement a round asks for the versions of these rows
-(PostgreSQL's xmin), and only what has changed is read again: a step never works on older facts than a fresh read
+They change seldom and are needed for each row. Whoever claims rows asks for the versions of these (PostgreSQL's xmin)
+by the same statement, and only what has changed is read again: a step never works on older facts than a fresh read
 would have given it.
 """
 
@@ -9,33 +9,35 @@ from collections.abc import Iterable
 from copy import copy
 from functools import lru_cache
 
-from django.db import connection as database
-
+from connector import sql
 from connector.models import Connection, InboxEvent, Order, Parcel
 from connector.work import Work
 from shopify_app.models import Shop
 
 VERSIONS = """
-SELECT s.xmin::text, c.id, c.xmin::text, t.xmin::text, e.xmin::text
+SELECT string_agg(concat_ws(' ', s.xmin, c.id, c.xmin, t.xmin, e.xmin), ',' ORDER BY c.id)
 FROM shopify_app_shop s
 LEFT JOIN connector_connection c ON c.shop_id = s.id
 LEFT JOIN tiktok_shop t ON t.id = c.tiktok_shop_id
 LEFT JOIN tiktok_seller e ON e.id = t.seller_id
-WHERE s.id = %s ORDER BY c.id
+WHERE s.id = %(shop)s
 """
-Versions = tuple[tuple[str, ...], ...]
 
 
 def introduce(shop_id: int, rows: Iterable[Work]) -> None:
-    """Give each row of the shop its own copies: a step may refresh a token or pause a connection."""
+    """Give each row of the shop its own copies: a step may refresh a token or pause a connection.
+
+    The rows were claimed with VERSIONS beside them.
+    """
     rows = list(rows)
     if not rows:
         return
     try:
-        shop, connections = known(shop_id, versions_of(shop_id))
+        shop, connections = known(shop_id, rows[-1].beside)
     except Shop.DoesNotExist:  # forgotten meanwhile, and its rows with it
         return
-    orders = Order.objects.in_bulk([row.order_id for row in rows if isinstance(row, Parcel)])
+    parcels = [row.order_id for row in rows if isinstance(row, Parcel)]
+    orders = {order.pk: order for order in sql.find(Order, "id = ANY(%s)", [parcels])} if parcels else {}
     for row in rows:
         if isinstance(row, InboxEvent):
             row.shop = copy(shop)
@@ -65,14 +67,8 @@ def take_after(connection: Connection, model: Connection) -> Connection:
     return connection
 
 
-def versions_of(shop_id: int) -> Versions:
-    with database.cursor() as cursor:
-        cursor.execute(VERSIONS, [shop_id])
-        return tuple(cursor.fetchall())
-
-
 @lru_cache(maxsize=64)  # a connection has a new version every few seconds
-def known(shop_id: int, versions: Versions) -> tuple[Shop, dict[int, Connection]]:
+def known(shop_id: int, versions: str | None) -> tuple[Shop, dict[int, Connection]]:
     """The rows of these versions, or newer ones; read once for each change."""
     found = Connection.objects.filter(shop=shop_id).select_related("tiktok_shop__seller")
     shop = Shop.objects.get(pk=shop_id)

@@ -6,13 +6,20 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from connector import mapping
+from connector import mapping, sql
 from connector.models import Order, OrderLine
 from connector.platforms import tiktok_for
 from shopify_app.orders import CompletedOrder, Draft
 from tiktok import cancelling
 from tiktok.orders import Order as Source
 
+FORGET_OTHERS = "DELETE FROM connector_orderline WHERE order_id = %s AND tiktok_line_id <> ALL(%s)"
+ALL_UNITS = "UPDATE connector_orderline SET shopify_line_gid = %s WHERE order_id = %s AND NOT cancelled"
+SOME_UNITS = """
+UPDATE connector_orderline unit SET shopify_line_gid = pair.line
+FROM (SELECT unnest(%s::text[]) AS unit, unnest(%s::text[]) AS line) pair
+WHERE unit.order_id = %s AND unit.tiktok_line_id = pair.unit
+"""
 RELEASE = ("ON_HOLD", "AWAITING_SHIPMENT")
 
 
@@ -127,25 +134,19 @@ def remember_lines(order: Order, source: Source) -> None:
         unique_fields=["order", "tiktok_line_id"],
         update_fields=["sku_id", "seller_sku", "product_id", "title", "price", "is_gift", "cancelled"],
     )
-    OrderLine.objects.filter(order=order).exclude(
-        tiktok_line_id__in=[line.id for line in source.line_items]
-    ).delete()
+    sql.change(FORGET_OTHERS, [order.pk, [line.id for line in source.line_items]])
 
 
 def store_line_ids(order: Order, done: CompletedOrder) -> list[str]:
     """Which Shopify line stands for which TikTok units: the way back for tracking. Returns the lines that stand for
     none: the tax line, or what a merchant added.
     """
-    units = {unit.tiktok_line_id: unit for unit in OrderLine.objects.filter(order=order)}
-    known, others = [], []
-    for line in done.lines:
-        ours = mapping.read_unit_ids(line.attributes)
-        if len(done.lines) == 1 and not ours:  # the cheap answer for a draft of one line has no attributes
-            ours = tuple(unit_id for unit_id, unit in units.items() if not unit.cancelled)
-        if not ours:
-            others.append(line.id)
-        for unit in (units[unit_id] for unit_id in ours if unit_id in units):
-            unit.shopify_line_gid = line.id
-            known.append(unit)
-    OrderLine.objects.bulk_update(known, ["shopify_line_gid"])
-    return others
+    units = {line.id: mapping.read_unit_ids(line.attributes) for line in done.lines}
+    if len(units) == 1 and not any(
+        units.values()
+    ):  # the cheap answer for a draft of one line has no attributes
+        [only] = units
+        return [] if sql.change(ALL_UNITS, [only, order.pk]) else [only]
+    pairs = [(unit_id, line_id) for line_id, ids in units.items() for unit_id in ids]
+    sql.change(SOME_UNITS, [*map(list, zip(*pairs, strict=True)), order.pk] if pairs else [[], [], order.pk])
+    return [line_id for line_id, ids in units.items() if not ids]

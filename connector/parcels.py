@@ -10,14 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db import connection as database
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 import tiktok.errors
-from connector import carriers, rules
-from connector.models import CarrierLink, Connection, Order, OrderLine, Parcel, rest_in_pause
+from connector import carriers, rules, sql
+from connector.models import Connection, Order, OrderLine, Parcel, rest_in_pause
 from connector.platforms import tiktok_for
 from connector.states import ParcelState as State
 from connector.work import backoff
@@ -39,7 +37,22 @@ UPDATE connector_orderline SET parcel_id = %s WHERE id IN (
     WHERE order_id = %s AND shopify_line_gid = %s AND NOT cancelled AND parcel_id IS NULL
     ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
 """
-
+LINE_IDS = "SELECT shopify_line_gid FROM connector_orderline WHERE order_id = %s AND shopify_line_gid <> ''"
+UNITS_TO_SHIP = "SELECT tiktok_line_id FROM connector_orderline WHERE parcel_id = %s AND NOT cancelled"
+CARRIER_LINKS = "SELECT company, provider_id FROM connector_carrierlink WHERE connection_id = %s"
+BEING_SENT = """
+SELECT EXISTS (
+    SELECT FROM connector_parcel
+    WHERE fulfillment_gid = %(gid)s AND (
+        leased_until > %(now)s
+        OR (state = %(waiting)s AND sent_at IS NOT NULL AND failing_since IS NOT NULL)))
+"""
+SAME_NUMBER = """
+SELECT DISTINCT other.tiktok_id FROM connector_parcel parcel JOIN connector_order other ON other.id = parcel.order_id
+WHERE parcel.number = %s AND other.connection_id = %s AND other.id <> %s AND parcel.state = ANY(%s)
+  AND parcel.sent_at IS NOT NULL
+ORDER BY other.tiktok_id
+"""
 
 # Of two readings of one fulfillment the later one counts: by Shopify's time of the change, which are whole seconds,
 # then by when we asked. The row's lock lets one worker at a time change the order's parcels.
@@ -68,8 +81,8 @@ def take(order: Order, fulfillment: Fulfillment, asked_at: datetime) -> bool:
     """
     if not newest(order, fulfillment, asked_at):
         return False
-    same = Parcel.objects.filter(order=order, fulfillment_gid=fulfillment.id)
-    known = list(same.select_for_update().order_by("id"))
+    where = "order_id = %s AND fulfillment_gid = %s ORDER BY id FOR UPDATE"
+    known = sql.find(Parcel, where, [order.pk, fulfillment.id])
     if being_sent(fulfillment.id):
         raise BeingSent
     agree(order, fulfillment, known)
@@ -79,9 +92,7 @@ def take(order: Order, fulfillment: Fulfillment, asked_at: datetime) -> bool:
 def newest(order: Order, fulfillment: Fulfillment, asked_at: datetime) -> bool:
     """Remember the reading, unless a later one of its fulfillment was remembered before."""
     reading = json.dumps([fulfillment.updated_at.timestamp(), asked_at.timestamp()])
-    with database.cursor() as cursor:
-        cursor.execute(NEWEST_READING, {"order": order.pk, "gid": fulfillment.id, "reading": reading})
-        return bool(cursor.rowcount)
+    return bool(sql.change(NEWEST_READING, {"order": order.pk, "gid": fulfillment.id, "reading": reading}))
 
 
 def agree(order: Order, fulfillment: Fulfillment, known: Sequence[Parcel]) -> None:
@@ -127,11 +138,11 @@ def withdraw(parcels: Iterable[Parcel]) -> None:
                 Parcel.objects.filter(pk=parcel.pk).update(
                     state=State.WITHDRAWN, due_at=None, leased_until=None, reason="", detail={}
                 )
-                parcel.note("moved", old=parcel.state, new=State.WITHDRAWN)
+                parcel.noted("moved", new=State.WITHDRAWN)
         elif parcel.state == State.ACCEPTED:
             Parcel.objects.filter(pk=parcel.pk).update(reason="fulfillment_cancelled")
             OrderLine.objects.filter(parcel=parcel).update(parcel=None)
-            parcel.note("asked", old=parcel.state, new=parcel.state, reason="fulfillment_cancelled")
+            parcel.noted("asked", reason="fulfillment_cancelled")
 
 
 def renew(parcel: Parcel, company: str) -> None:
@@ -156,7 +167,7 @@ def come_back(parcel: Parcel, company: str, replaces: Parcel) -> None:
         sent_at=None,
         due_at=timezone.now(),
     )
-    parcel.note("moved", old=State.REPLACED, new=State.WAITING)
+    parcel.noted("moved", old=State.REPLACED, new=State.WAITING)
     give_way(replaces, parcel)
 
 
@@ -182,7 +193,7 @@ def make(order: Order, fulfillment: Fulfillment, number: str, company: str, repl
                 parcel = Parcel.objects.create(**fields, due_at=timezone.now())
             else:
                 parcel = replace(replaces, **fields)
-            if not parcel.units.exists():
+            if replaces is None or not parcel.units.exists():
                 take_units(parcel, fulfillment)
     except TooFewUnits as error:
         Parcel.objects.create(**fields, reason="too_few_units", detail={"line": str(error)})
@@ -190,7 +201,8 @@ def make(order: Order, fulfillment: Fulfillment, number: str, company: str, repl
 
 def orphan(order: Order) -> Parcel | None:
     """A parcel that TikTok has and whose fulfillment is gone: the next number corrects it."""
-    return order.parcels.filter(state=State.ACCEPTED, reason="fulfillment_cancelled").order_by("id").first()
+    where = "order_id = %s AND state = %s AND reason = 'fulfillment_cancelled' ORDER BY id LIMIT 1"
+    return next(iter(sql.find(Parcel, where, [order.pk, State.ACCEPTED])), None)
 
 
 def replace(old: Parcel, **fields: Any) -> Parcel:
@@ -209,25 +221,22 @@ def give_way(old: Parcel, new: Parcel) -> None:
         Parcel.objects.filter(pk=old.pk).update(
             state=State.REPLACED, due_at=None, leased_until=None, reason="", detail={}
         )
-        old.note("moved", old=State.WAITING, new=State.REPLACED)
+        old.noted("moved", old=State.WAITING, new=State.REPLACED)
 
 
 def foreign_lines(order: Order, fulfillment: Fulfillment) -> list[str]:
     """Lines that are no TikTok unit: a merchant added them to the order."""
-    ours = set(order.lines.exclude(shopify_line_gid="").values_list("shopify_line_gid", flat=True))
-    return [
-        line.line_id for line in fulfillment.lines if line.line_id not in ours | set(order.other_line_gids)
-    ]
+    ours = {*order.other_line_gids, *(gid for (gid,) in sql.rows(LINE_IDS, [order.pk]))}
+    return [line.line_id for line in fulfillment.lines if line.line_id not in ours]
 
 
 def take_units(parcel: Parcel, fulfillment: Fulfillment) -> None:
     for line in fulfillment.lines:
         if line.line_id in parcel.order.other_line_gids:
             continue
-        with database.cursor() as cursor:
-            cursor.execute(TAKE_UNITS, [parcel.pk, parcel.order_id, line.line_id, line.quantity])
-            if cursor.rowcount < line.quantity:
-                raise TooFewUnits(line.line_id)
+        taken = sql.change(TAKE_UNITS, [parcel.pk, parcel.order_id, line.line_id, line.quantity])
+        if taken < line.quantity:
+            raise TooFewUnits(line.line_id)
 
 
 def keep_further(order: Order, fulfillment: Fulfillment, number: str, company: str) -> None:
@@ -246,9 +255,8 @@ def keep_further(order: Order, fulfillment: Fulfillment, number: str, company: s
 
 def being_sent(fulfillment_gid: str) -> bool:
     """Whether TikTok is just told of one of its numbers, or may have been: nothing may be changed under that."""
-    now_at_work = Q(leased_until__gt=timezone.now())
-    in_doubt = Q(state=State.WAITING, sent_at__isnull=False, failing_since__isnull=False)
-    return Parcel.objects.filter(now_at_work | in_doubt, fulfillment_gid=fulfillment_gid).exists()
+    named = {"gid": fulfillment_gid, "now": timezone.now(), "waiting": State.WAITING}
+    return bool(sql.value(BEING_SENT, named))
 
 
 # ---- from a parcel to TikTok ---------------------------------------------------------------------
@@ -266,7 +274,7 @@ def waiting(parcel: Parcel) -> None:
         return parcel.ask("number_missing")
     if not parcel.order.order_gid:
         return parcel.wait(None)
-    units = list(parcel.units.filter(cancelled=False).values_list("tiktok_line_id", flat=True))
+    units = {unit_id for (unit_id,) in sql.rows(UNITS_TO_SHIP, [parcel.pk])}
     if not units:
         return parcel.ask("too_few_units")
     source = tiktok_for(parcel.order.connection).get_order(parcel.order.tiktok_id)
@@ -333,9 +341,7 @@ def standing_package(parcel: Parcel) -> Parcel | None:
 
 def resolve(parcel: Parcel, source: Source) -> dict[str, str] | None:
     """The provider on TikTok's live list and the verdict on the number, as columns; None: handed back with a reason."""
-    links = dict(
-        CarrierLink.objects.filter(connection=parcel.order.connection).values_list("company", "provider_id")
-    )
+    links = dict(sql.rows(CARRIER_LINKS, [parcel.order.connection_id]))
     policy, region = parcel.order.connection.policy, parcel.order.connection.tiktok_shop.region
     offered = providers_of(parcel, source)
     found = chosen(parcel, offered) or carriers.resolve(
@@ -379,7 +385,7 @@ def push(parcel: Parcel, line_ids: Sequence[str]) -> None:
         raise
     except tiktok.errors.Rejected as error:
         return refused(parcel, error)
-    parcel.note("wrote", call="ship", detail=sent(parcel, line_ids))
+    parcel.noted("wrote", call="ship", detail=sent(parcel, line_ids))
     return accepted(parcel, package_id=shipped.package_id, warning=shipped.warning)
 
 
@@ -455,7 +461,7 @@ def correct(parcel: Parcel, standing: Parcel, source: Source, carrier: dict[str,
         raise
     except tiktok.errors.Rejected as error:
         return refused(parcel, error)
-    parcel.note("wrote", call="correct_tracking", detail=sent(parcel, sorted(unit_ids(parcel))))
+    parcel.noted("wrote", call="correct_tracking", detail=sent(parcel, sorted(unit_ids(parcel))))
     if standing.pk == parcel.pk:
         return parcel.wait(None, **carrier, corrections=1, warning="")
     return corrected(parcel, standing)
@@ -466,19 +472,14 @@ def corrected(parcel: Parcel, standing: Parcel) -> None:
     with transaction.atomic():
         parcel.order.wake()  # the order's row before its parcels', as in `take`: neither waits for the other's
         Parcel.objects.filter(pk=standing.pk).update(state=State.REPLACED, reason="", detail={})
-        standing.note("moved", old=State.ACCEPTED, new=State.REPLACED)
+        standing.noted("moved", old=State.ACCEPTED, new=State.REPLACED)
         accepted(parcel, package_id=standing.package_id, corrections=1)
 
 
 def in_use(parcel: Parcel, source: Source) -> list[str]:
     """Other orders that have this number already, unless TikTok lets them share a package."""
-    same = Parcel.objects.filter(number=parcel.number, order__connection=parcel.order.connection)
-    same = (
-        same.filter(state__in=[State.WAITING, State.ACCEPTED])
-        .exclude(order=parcel.order)
-        .exclude(sent_at=None)
-    )
-    ids = sorted({other.order.tiktok_id for other in same.select_related("order")})
+    mine = (parcel.number, parcel.order.connection_id, parcel.order_id, [State.WAITING, State.ACCEPTED])
+    ids = [tiktok_id for (tiktok_id,) in sql.rows(SAME_NUMBER, mine)]
     if not ids or (len(ids) < COMBINED_ORDERS and share_a_package(parcel, source, ids)):
         return []
     return ids

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 import shopify_app.errors
 import tiktok.errors
+from connector import sql
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,13 @@ WHERE id IN (
     SELECT id FROM {table}
     WHERE shop_id = %(shop)s AND due_at <= %(now)s AND (leased_until IS NULL OR leased_until < %(now)s) {only}
     ORDER BY live DESC, due_at LIMIT %(n)s FOR UPDATE SKIP LOCKED
-) RETURNING *
+) RETURNING *, ({beside}) AS beside
 """
 EITHER, LIVE, BACKFILL = "", "AND live", "AND NOT live"
+
+# A row that is due keeps its place among those that wait, however often it is woken. One that a worker has gets a new
+# time: by that its release sees that somebody woke it.
+WAKED = "due_at = CASE WHEN leased_until IS NULL THEN LEAST(due_at, %s) ELSE %s END"
 
 # what a step gives as the next time, unless a wake-up has come since the row was claimed
 DUE_UNLESS_WAKED = "due_at = CASE WHEN due_at IS NOT DISTINCT FROM %s THEN %s ELSE due_at END"
@@ -65,17 +70,19 @@ class Work(models.Model):
     last_error = models.TextField(default="", blank=True)
     live = models.BooleanField(default=True)  # False: back-fill, which waits behind today's orders
 
+    beside: str | None = None  # of a claimed row: what was asked for beside it, of the same moment
+
     class Meta:
         abstract = True
 
     @classmethod
-    def claim(cls, shop_id: int, n: int, only: str = EITHER) -> list[Self]:
+    def claim(cls, shop_id: int, n: int, only: str = EITHER, beside: str = "NULL::text") -> list[Self]:
         """Take up to n due rows of a shop, live ones first."""
         now = timezone.now()
-        sql = CLAIM.format(table=cls._meta.db_table, only=only)
+        statement = CLAIM.format(table=cls._meta.db_table, only=only, beside=beside)
         return list(
             cls._base_manager.raw(
-                sql, {"shop": shop_id, "now": now, "until": now + settings.WORK_LEASE, "n": n}
+                statement, {"shop": shop_id, "now": now, "until": now + settings.WORK_LEASE, "n": n}
             )
         )
 
@@ -92,7 +99,10 @@ class Work(models.Model):
 
     def wake(self, **facts: Any) -> None:
         """Make the row due now. Its worker, if it has one, keeps it; the wake-up outlives the worker's release."""
-        type(self)._base_manager.filter(pk=self.pk).update(due_at=timezone.now(), **facts)
+        sets, stored = self._columns(facts)
+        now = timezone.now()
+        update = f'UPDATE "{self._meta.db_table}" SET {", ".join([WAKED, *sets])} WHERE id = %s'  # noqa: S608
+        sql.change(update, [now, now, *stored, self.pk])
 
     def keep(self, **facts: Any) -> None:
         """Store what an effect needs or gave, and renew the lease, in one guarded UPDATE."""
@@ -101,9 +111,9 @@ class Work(models.Model):
         self.leased_until = until
         self._remember(facts)
 
-    def release(self, due_at: datetime | None, **facts: Any) -> None:
-        """Hand the row back. A wake-up that came meanwhile wins over our due_at."""
-        self._guarded(DUE_UNLESS_WAKED, [self.due_at, due_at], leased_until=None, **facts)
+    def release(self, due_at: datetime | None, note: models.Model | None = None, **facts: Any) -> None:
+        """Hand the row back, and store a note of it. A wake-up that came meanwhile wins over our due_at."""
+        self._guarded(DUE_UNLESS_WAKED, [self.due_at, due_at], note, leased_until=None, **facts)
         self.leased_until, self.due_at = None, due_at
         self._remember(facts)
 
@@ -121,19 +131,23 @@ class Work(models.Model):
     def access_lost(self, error: PlatformError) -> None:
         raise NotImplementedError
 
-    def _guarded(self, first: str = "", values: Sequence[Any] = (), **facts: Any) -> None:
-        """One UPDATE, if the lease is still ours. Written as SQL: the ORM's way to the same statement costs a
-        millisecond of CPU, twenty times an order."""
-        fields = {cast("Field[Any, Any]", self._meta.get_field(name)): facts[name] for name in facts}
-        sets = [first] if first else []
-        sets += [f'"{field.column}" = %s' for field in fields]
-        stored = [field.get_db_prep_save(value, connection) for field, value in fields.items()]
+    def _guarded(
+        self, first: str = "", values: Sequence[Any] = (), note: models.Model | None = None, **facts: Any
+    ) -> None:
+        """One statement, if the lease is still ours."""
+        sets, stored = self._columns(facts)
+        sets = [first, *sets] if first else sets
         mine = "id = %s AND leased_until IS NOT DISTINCT FROM %s"
-        sql = f'UPDATE "{self._meta.db_table}" SET {", ".join(sets)} WHERE {mine}'  # noqa: S608
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [*values, *stored, self.pk, self.leased_until])
-            if not cursor.rowcount:
-                raise Overtaken(self.ref)
+        update = f'UPDATE "{self._meta.db_table}" SET {", ".join(sets)} WHERE {mine}'  # noqa: S608
+        given = [*values, *stored, self.pk, self.leased_until]
+        if not (sql.change_and_insert(update, given, note) if note else sql.change(update, given)):
+            raise Overtaken(self.ref)
+
+    def _columns(self, facts: dict[str, Any]) -> tuple[list[str], list[Any]]:
+        """Assignments for SET, and their values as PostgreSQL takes them."""
+        fields = {cast("Field[Any, Any]", self._meta.get_field(name)): facts[name] for name in facts}
+        stored = [field.get_db_prep_save(value, connection) for field, value in fields.items()]
+        return [f'"{field.column}" = %s' for field in fields], stored
 
     def _remember(self, facts: dict[str, Any]) -> None:
         for name, value in facts.items():

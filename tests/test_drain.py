@@ -42,3 +42,23 @@ def test_older_orders_begin_only_as_far_as_the_budget_lets_them_end(world):
     budget.settle(budget.take(1), {"currentlyAvailable": 405, "maximumAvailable": 2000, "restoreRate": 0.001})
     Order.objects.filter(pk=ids[4]).update(live=True)
     assert [row.pk for row in jobs.claim(world.shop.pk, 8)] == [ids[4]]
+
+
+def test_a_row_that_is_woken_again_and_again_keeps_its_place_in_the_queue(world):
+    first, second = (world.placed() for _ in range(2))
+    now = timezone.now()
+    Order.objects.filter(pk=first.pk).update(due_at=now - timedelta(minutes=2))
+    Order.objects.filter(pk=second.pk).update(due_at=now - timedelta(minutes=1))
+    for _ in range(3):
+        first.wake()
+    [row] = Order.claim(world.shop.pk, 1)
+    assert row.pk == first.pk
+
+
+def test_a_row_that_is_woken_under_its_worker_is_looked_at_again(world):
+    order = world.placed()
+    Order.objects.filter(pk=order.pk).update(due_at=timezone.now() - timedelta(minutes=2))
+    [row] = Order.claim(world.shop.pk, 1)
+    order.wake()
+    row.release(None)
+    assert Order.objects.get(pk=order.pk).due_at is not None
