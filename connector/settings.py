@@ -186,6 +186,7 @@ if ADMIN_ENABLED:
     SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
     SESSION_COOKIE_AGE = 8 * 3600
 
+RQ = {"JOB_CLASS": "connector.doorbells.Doorbell", "QUEUE_CLASS": "connector.doorbells.Doorbells"}
 RQ_QUEUES = {"default": {"URL": REDIS_URL, "DEFAULT_TIMEOUT": 120, "DEFAULT_RESULT_TTL": 0}}
 
 # Mail is for alerts to merchants who gave an address, and for nothing else.

@@ -9,9 +9,13 @@ from functools import cache
 import django_rq
 import redis
 from django.conf import settings
+from django.db import connection, transaction
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.retry import Retry
 from rq import Queue
+
+from connector.doorbells import NAME
 
 log = logging.getLogger(__name__)
 
@@ -20,13 +24,24 @@ FLAG_SECONDS = 30  # a job lost with its queue must not keep its shop asleep for
 VALKEY_SECONDS = 0.2  # patience with Valkey: neither a web host, a worker nor the clock may hang on it
 BURST_SECONDS = 0.05  # webhooks come in bursts: one wake answers them all
 
+RING = """
+if redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[1]) then redis.call('RPUSH', KEYS[2], ARGV[2]) end
+"""
+
 
 def shop(shop_id: int) -> None:
-    """Queue a drain of the shop, unless one is queued and has not begun."""
+    """Queue a drain of the shop, unless one is queued and has not begun. What a transaction does is seen, and
+    therefore rung for, when it is over."""
+    if connection.in_atomic_block:
+        transaction.on_commit(lambda: ring(shop_id))
+    else:
+        ring(shop_id)
+
+
+def ring(shop_id: int) -> None:
     try:
-        queue = queue_at(settings.REDIS_URL)
-        if queue.connection.set(FLAG.format(shop_id), 1, nx=True, ex=FLAG_SECONDS):
-            queue.enqueue("connector.jobs.begin", shop_id, result_ttl=0, failure_ttl=3600)
+        flag, queue = FLAG.format(shop_id), queue_at(settings.REDIS_URL)
+        script_at(settings.REDIS_URL)(keys=[flag, queue.key], args=[FLAG_SECONDS, shop_id])
     except redis.RedisError as error:
         log.warning(
             "wake not sent; the sweep will find the work",
@@ -53,7 +68,12 @@ def queue_at(url: str) -> Queue:
         socket_connect_timeout=VALKEY_SECONDS,
         retry=Retry(NoBackoff(), 1),  # one more for a connection that a restart has cut
     )
-    return django_rq.get_queue("default", connection=valkey)
+    return django_rq.get_queue(NAME, connection=valkey)
+
+
+@cache
+def script_at(url: str) -> Script:
+    return queue_at(url).connection.register_script(RING)
 
 
 class Bell:

@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import os
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -17,11 +18,14 @@ log = logging.getLogger(__name__)
 
 M_ARENA_MAX, ARENAS = -8, 2  # mallopt(3)
 HEARTBEAT_SECONDS = 15  # RQ tells Valkey three times a job that it lives; it is believed for minutes
+SUSPENSION_SECONDS = 1  # `rq suspend` is heard of so soon
 
 
 class ShopWorker(SimpleWorker):
     """Runs jobs in its own process (a fork for each costs 20 ms) and keeps no books of them: a job is a doorbell,
     what has come of it stands in PostgreSQL. RQ's started, finished and failed registries cost 2 ms a job."""
+
+    asked_for_suspension = float("-inf")
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         self.set_state(WorkerStatus.BUSY)  # a request to stop waits until the job is done
@@ -29,10 +33,18 @@ class ShopWorker(SimpleWorker):
             job.perform()
         except Exception:
             log.exception("a job broke; the sweep will find the work", extra={"job": job.func_name})
-        with self.connection.pipeline() as pipeline:
-            pipeline.delete(job.key)
-            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
-            pipeline.execute()
+
+    def set_state(self, state: str, pipeline: Any = None) -> None:
+        """Valkey hears that the worker is there, not of each job: it would be over before that is told."""
+        if state in (WorkerStatus.BUSY, WorkerStatus.IDLE):
+            self._state = state
+        else:
+            super().set_state(state, pipeline)
+
+    def check_for_suspension(self, burst: bool) -> None:
+        if burst or monotonic() - self.asked_for_suspension > SUSPENSION_SECONDS:
+            self.asked_for_suspension = monotonic()
+            super().check_for_suspension(burst)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         told = self.last_heartbeat
