@@ -8,6 +8,8 @@ import http.client
 import io
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
@@ -16,6 +18,7 @@ from typing import Any
 import requests
 from django.conf import settings
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
@@ -42,23 +45,62 @@ def session() -> requests.Session:
 
 
 class DeadlineSession(requests.Session):
+    def request(  # type: ignore[override]  # by name only
+        self, method: str, url: str, **wanted: Any
+    ) -> requests.Response:
+        """As requests. A call that wants no redirects followed, as every call of ours, goes out as it stands: to
+        prepare it, and to look for cookies, hooks and redirects, takes requests a third of the call's CPU."""
+        more = {name for name, value in wanted.items() if value is not None} - AS_IT_STANDS
+        body = wanted.get("data")
+        if more or not isinstance(body, bytes | None) or wanted.get("allow_redirects", True):
+            return super().request(method, url, **wanted)
+        headers = CaseInsensitiveDict(self.headers, **(wanted.get("headers") or {}))
+        request = as_it_stands(method, url, headers, body)
+        with deadline(request):
+            answer = self.get_adapter(url).send(request, timeout=timeouts())
+            answer.content  # noqa: B018  (read while the time is running)
+        return answer
+
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """As requests, but the whole call, redirects and body included, ends in time."""
         if call_ends.get(None) is not None:  # a redirect of a call whose time is already running
             return super().send(request, **kwargs)
-        kwargs["timeout"] = (settings.CONNECT_TIMEOUT_SECONDS, settings.CALL_DEADLINE_SECONDS)
-        began = call_ends.set(time.monotonic() + settings.CALL_DEADLINE_SECONDS)
-        try:
-            return super().send(request, **kwargs)
-        except requests.ConnectTimeout:
+        with deadline(request):
+            return super().send(request, **kwargs | {"timeout": timeouts()})
+
+
+AS_IT_STANDS = {"headers", "data", "timeout", "allow_redirects"}
+
+
+def as_it_stands(
+    method: str, url: str, headers: CaseInsensitiveDict[str], body: bytes | None
+) -> requests.PreparedRequest:
+    request = requests.PreparedRequest()
+    request.method, request.url, request.headers, request.body = method, url, headers, body
+    if body is not None:
+        headers["Content-Length"] = str(len(body))
+    return request
+
+
+def timeouts() -> tuple[float, float]:
+    return settings.CONNECT_TIMEOUT_SECONDS, settings.CALL_DEADLINE_SECONDS
+
+
+@contextmanager
+def deadline(request: requests.PreparedRequest) -> Iterator[None]:
+    """The call in here ends within CALL_DEADLINE_SECONDS."""
+    began = call_ends.set(time.monotonic() + settings.CALL_DEADLINE_SECONDS)
+    try:
+        yield
+    except requests.ConnectTimeout:
+        raise
+    except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+        if call_ends.get() > time.monotonic():
             raise
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            if call_ends.get() > time.monotonic():
-                raise
-            late = f"no whole answer within {settings.CALL_DEADLINE_SECONDS:g} s"
-            raise requests.ReadTimeout(late, request=request) from error
-        finally:
-            call_ends.reset(began)
+        late = f"no whole answer within {settings.CALL_DEADLINE_SECONDS:g} s"
+        raise requests.ReadTimeout(late, request=request) from error
+    finally:
+        call_ends.reset(began)
 
 
 class Answer(http.client.HTTPResponse):

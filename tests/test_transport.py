@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import requests
+from scripted import ScriptedServer
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from connector import transport
@@ -169,5 +170,67 @@ def test_connections_are_kept_and_cookies_are_not(serve):
     server = serve(behave)
     for _ in range(3):
         assert transport.session().get(server.url).text == "ok"
+    assert (server.connections, server.requests) == (1, 3)
+    assert not transport.session().cookies
+
+
+def exchange(url: str, **wanted) -> requests.Response:
+    """A call as both platforms' clients make it."""
+    return transport.session().request("POST", url, data=b"{}", allow_redirects=False, **wanted)
+
+
+def test_a_call_that_goes_out_as_it_stands_carries_what_it_was_given():
+    transport.session.cache_clear()
+    with ScriptedServer() as server:
+        server.will_answer(302, b'{"moved": 1}', Location="/elsewhere", X_Request_Id="7")
+        reply = exchange(f"{server.url}/a%20b?sign=x%2By", headers={"accept": "text/plain", "X-Token": "t"})
+    [asked] = server.asked
+    assert (asked.method, asked.path, asked.query, asked.body) == ("POST", "/a%20b", {"sign": "x+y"}, b"{}")
+    assert (asked.headers["Content-Length"], asked.headers["X-Token"]) == ("2", "t")
+    assert [value for name, value in asked.headers.items() if name.lower() == "accept"] == ["text/plain"]
+    assert (reply.status_code, reply.json(), reply.headers["x-request-id"]) == (302, {"moved": 1}, "7")
+
+
+def test_a_call_without_a_body_says_so():
+    transport.session.cache_clear()
+    with ScriptedServer() as server:
+        server.will_answer(200)
+        transport.session().request("POST", f"{server.url}/", allow_redirects=False)
+    assert (server.asked[0].headers["Content-Length"], server.asked[0].body) == ("0", b"")
+
+
+def test_a_call_that_goes_out_as_it_stands_ends_at_the_deadline_and_is_sent_once(serve):
+    def behave(server, client):
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        server.drip(client, b"x" * 1000)
+
+    server = serve(behave)
+    assert 0.9 < seconds_of(lambda: exchange(server.url, timeout=60)) < 2
+    assert server.requests == 1
+    silent = serve(lambda server, client: server.stopped.wait(3))
+    assert 0.9 < seconds_of(lambda: exchange(silent.url)) < 2
+    assert silent.requests == 1
+
+
+def test_a_call_that_goes_out_as_it_stands_tells_a_refusal_from_a_lost_answer(serve):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with pytest.raises(requests.ConnectionError) as caught:
+        exchange(f"http://127.0.0.1:{port}/")
+    assert isinstance(caught.value.args[0].reason, NewConnectionError)
+    server = serve(lambda server, client: client.shutdown(socket.SHUT_RDWR))
+    with pytest.raises(requests.ConnectionError) as caught:
+        exchange(server.url)
+    assert not isinstance(caught.value.args[0], MaxRetryError)
+    assert server.requests == 1
+
+
+def test_calls_that_go_out_as_they_stand_share_a_connection_and_keep_no_cookies(serve):
+    def behave(server, client):
+        client.sendall(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 2\r\n\r\nok")
+
+    server = serve(behave)
+    for _ in range(3):
+        assert exchange(server.url).content == b"ok"
     assert (server.connections, server.requests) == (1, 3)
     assert not transport.session().cookies

@@ -337,7 +337,7 @@ def call(
         headers={"x-tts-access-token": token, "Content-Type": CONTENT_TYPE, "Accept-Encoding": "gzip"},
         data=content or None,
     )
-    return exchange(http, request.prepare(), path, endpoint)
+    return exchange(http, request, path, endpoint)
 
 
 def get_registration(app: str) -> Mapping[str, str]:
@@ -349,7 +349,7 @@ def get_registration(app: str) -> Mapping[str, str]:
     return registration
 
 
-def exchange(http: requests.Session, request: requests.PreparedRequest, path: str, endpoint: Endpoint) -> Raw:
+def exchange(http: requests.Session, request: requests.Request, path: str, endpoint: Endpoint) -> Raw:
     """Send, log without query and URL (both hold secrets), judge."""
     started = time.monotonic()
     reply = send(http, request, path, endpoint)
@@ -369,12 +369,19 @@ def exchange(http: requests.Session, request: requests.PreparedRequest, path: st
 
 
 def send(
-    http: requests.Session, request: requests.PreparedRequest, path: str, endpoint: Endpoint
+    http: requests.Session, request: requests.Request, path: str, endpoint: Endpoint
 ) -> requests.Response:
     """The reply, or Unavailable. Redirects are not followed: they would carry the token away."""
     timeout = (settings.CONNECT_TIMEOUT_SECONDS, settings.CALL_DEADLINE_SECONDS)
     try:
-        return http.send(request, timeout=timeout, allow_redirects=False)
+        return http.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=request.data or None,
+            timeout=timeout,
+            allow_redirects=False,
+        )
     except requests.RequestException as error:
         failure = Unavailable(
             f"{endpoint.method} {path}: {type(error).__name__}",

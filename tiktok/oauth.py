@@ -81,5 +81,5 @@ def call(app: str, endpoint: Endpoint, query: dict[str, str], http: requests.Ses
     registration = get_registration(app)
     keys = {"app_key": registration["app_key"], "app_secret": registration["app_secret"]}
     url = f"{registration['auth_url']}{endpoint.path}?{urlencode({**keys, **query})}"
-    request = requests.Request(endpoint.method, url).prepare()
+    request = requests.Request(endpoint.method, url)
     return Grant.from_api(send_and_judge(http or requests.Session(), request, endpoint.path, endpoint))
