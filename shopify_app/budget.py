@@ -5,6 +5,7 @@ level, back-fill leaves the last fifth of it. Without Valkey each process keeps 
 """
 
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,51 +23,58 @@ from redis.retry import Retry
 from .errors import Busy
 
 KEPT_FOR_LIVE = 0.2
+PLENTY = 0.5  # of the level
 STANDARD_LEVEL, STANDARD_RATE = 2000.0, 100.0  # until the first answer tells the shop's own
 VALKEY_SECONDS = 0.2
 VALKEY_PAUSE = timedelta(seconds=5)  # after a failure, before Valkey is asked again
 HOLD_SLACK_SECONDS = 5
 
-# What the level is now, and how low this caller may take it.
-LEVEL = """
+# What an answer told, if it is the newest: how old it is, its figures, and the holds that ended.
+SETTLE = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1e6
-local found = redis.call('HMGET', KEYS[1], 'level', 'at', 'max', 'rate')
-local max = tonumber(found[3]) or tonumber(ARGV[1])
-local rate = tonumber(found[4]) or tonumber(ARGV[2])
-local level = math.min(max, (tonumber(found[1]) or max) + (now - (tonumber(found[2]) or now)) * rate)
-local floor = max * tonumber(ARGV[3])
+local told = {}
+for word in string.gmatch(ARGV[1], '%S+') do told[#told + 1] = word end
+if #told > 4 then redis.call('ZREM', KEYS[2], unpack(told, 5)) end
+local at = now - (tonumber(told[1]) or 0)
+if tonumber(told[2]) and at >= (tonumber(redis.call('HGET', KEYS[1], 'told')) or 0) then
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', tostring(now))
+  local held = 0
+  for _, hold in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
+    held = held + tonumber(string.match(hold, ':(.*)$'))
+  end
+  redis.call('HSET', KEYS[1], 'level', tostring(tonumber(told[2]) - held), 'at', tostring(at),
+             'max', told[3], 'rate', told[4], 'told', tostring(at))
+  redis.call('EXPIRE', KEYS[1], 3600)
+end
 """
+
+# What the level is now, and how low this caller may take it.
+LEVEL = (
+    SETTLE
+    + """
+local found = redis.call('HMGET', KEYS[1], 'level', 'at', 'max', 'rate')
+local max = tonumber(found[3]) or tonumber(ARGV[2])
+local rate = tonumber(found[4]) or tonumber(ARGV[3])
+local level = math.min(max, (tonumber(found[1]) or max) + (now - (tonumber(found[2]) or now)) * rate)
+local floor = max * tonumber(ARGV[4])
+"""
+)
 
 ROOM = LEVEL + "return tostring(level - floor)"
 
 TAKE = (
     LEVEL
     + """
-local cost = tonumber(ARGV[4])
+local cost = tonumber(ARGV[5])
 if level - cost < floor then return tostring((floor + cost - level) / rate) end
 redis.call('HSET', KEYS[1], 'level', tostring(level - cost), 'at', tostring(now), 'max', max, 'rate', rate)
 redis.call('EXPIRE', KEYS[1], 3600)
-redis.call('ZADD', KEYS[2], tostring(now + tonumber(ARGV[6])), ARGV[5])
+redis.call('ZADD', KEYS[2], tostring(now + tonumber(ARGV[7])), ARGV[6])
 redis.call('EXPIRE', KEYS[2], 3600)
 return '0'
 """
 )
-
-SETTLE = """
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1e6
-redis.call('ZREM', KEYS[2], ARGV[1])
-if ARGV[2] == '' then return end
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', tostring(now))
-local held = 0
-for _, hold in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-  held = held + tonumber(string.match(hold, ':(.*)$'))
-end
-redis.call('HSET', KEYS[1], 'level', tostring(tonumber(ARGV[2]) - held), 'at', tostring(now),
-           'max', ARGV[3], 'rate', ARGV[4])
-redis.call('EXPIRE', KEYS[1], 3600)
-"""
 
 
 class Budget:
@@ -91,23 +99,63 @@ class Budget:
 
     def room(self) -> float:
         """The points that may be taken now; below 0 while live work uses what is kept for it."""
-        answer = _valkey(settings.REDIS_URL).run(ROOM, self.keys, [STANDARD_LEVEL, STANDARD_RATE, self.kept])
+        answer = self._run(ROOM)
         return float(answer) if answer is not None else _own_bucket(self.shop_domain).room(self.kept)
 
     def settle(self, hold: str, status: Mapping[str, Any] | None) -> None:
-        """End a hold with the answer's throttleStatus, or None when there was no answer."""
-        figures: list[float | str] = [""]
-        if status:
+        """End a hold with the answer's throttleStatus, or None when there was no answer. While there are plenty of
+        points, Valkey is told with the next take; when they are short, others wait for them."""
+        told = _told(self.shop_domain)
+        if not status:
+            told.add(hold)
+        else:
             names = ("currentlyAvailable", "maximumAvailable", "restoreRate")
-            figures = [float(status[name]) for name in names]
-            _own_bucket(self.shop_domain).learn(*map(float, figures))
-        _valkey(settings.REDIS_URL).run(SETTLE, self.keys, [hold, *figures])
+            available, maximum, rate = (float(status[name]) for name in names)
+            _own_bucket(self.shop_domain).learn(available, maximum, rate)
+            told.add(hold, f"{available} {maximum} {rate}")
+            if available >= maximum * PLENTY:
+                return
+        _valkey(settings.REDIS_URL).run(SETTLE, self.keys, [told.pop()])
 
     def _shared_wait(self, cost: int, hold: str) -> float | None:
-        life = settings.CALL_DEADLINE_SECONDS + HOLD_SLACK_SECONDS
-        arguments = [STANDARD_LEVEL, STANDARD_RATE, self.kept, cost, hold, life]
-        answer = _valkey(settings.REDIS_URL).run(TAKE, self.keys, arguments)
+        answer = self._run(TAKE, cost, hold, settings.CALL_DEADLINE_SECONDS + HOLD_SLACK_SECONDS)
         return None if answer is None else float(answer)
+
+    def _run(self, script: str, *more: Any) -> bytes | None:
+        """After what answers have told us."""
+        told = _told(self.shop_domain).pop()
+        arguments = [told, STANDARD_LEVEL, STANDARD_RATE, self.kept, *more]
+        return _valkey(settings.REDIS_URL).run(script, self.keys, arguments)
+
+
+class _Told:
+    """What the answers to one shop's calls told this process and Valkey does not know yet."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holds: list[str] = []
+        self._figures, self._at = "", 0.0
+
+    def add(self, hold: str, figures: str = "") -> None:
+        with self._lock:
+            self._holds.append(hold)
+            if figures:
+                self._figures, self._at = figures, time.monotonic()
+
+    def pop(self) -> str:
+        """As SETTLE reads it."""
+        with self._lock:
+            if not self._holds:
+                return ""
+            age = time.monotonic() - self._at
+            words = [str(age), self._figures or "- - -", *self._holds]
+            self._holds, self._figures = [], ""
+        return " ".join(words)
+
+
+@lru_cache(maxsize=10_000)
+def _told(shop_domain: str) -> _Told:
+    return _Told()
 
 
 def jitter(wait: float) -> float:

@@ -122,6 +122,50 @@ def test_a_valkey_that_is_gone_is_not_asked_again_at_once(shop, settings):
     assert time.monotonic() - began < 0.2
 
 
+@pytest.fixture
+def valkey(settings):
+    with redis.Redis.from_url(settings.REDIS_URL, decode_responses=True) as valkey:
+        yield valkey
+
+
+def test_while_there_are_plenty_of_points_an_answer_goes_to_valkey_with_the_next_take(shop, valkey):
+    live = Budget(shop, live=True)
+    points, held = live.keys
+    first, second = live.take(10), live.take(10)
+    live.settle(first, status(1400))
+    live.settle(second, status(1390))
+    assert set(valkey.zrange(held, 0, -1)) == {first, second}
+    third = live.take(10)
+    assert valkey.zrange(held, 0, -1) == [third]
+    assert 1380 <= float(valkey.hget(points, "level")) <= 1400
+
+
+def test_when_points_are_short_the_others_hear_of_it_at_once(shop, valkey):
+    live = Budget(shop, live=True)
+    points, held = live.keys
+    first, second = live.take(10), live.take(10)
+    live.settle(first, status(1900))
+    live.settle(second, status(900))
+    assert valkey.zcard(held) == 0
+    assert float(valkey.hget(points, "level")) == 900
+
+
+def test_an_answer_that_was_kept_does_not_replace_a_newer_one_of_another_worker(shop, valkey):
+    live = Budget(shop, live=True)
+    live.settle(live.take(1), status(1900))
+    now = sum(part / scale for part, scale in zip(valkey.time(), (1, 1e6), strict=True))
+    figures = {"level": 300, "at": now, "told": now, "max": 2000, "rate": 1}
+    valkey.hset(live.keys[0], mapping=figures)
+    assert 298 <= live.room() <= 302
+
+
+def test_an_answer_that_was_kept_counts_from_when_it_came(shop):
+    live = Budget(shop, live=True)
+    live.settle(live.take(1), status(1200, rate=200))
+    time.sleep(0.5)
+    assert 1290 <= live.room() <= 2000
+
+
 def test_what_is_kept_in_valkey_goes_away_by_itself(shop, settings):
     Budget(shop, live=True).take(1)
     with redis.Redis.from_url(settings.REDIS_URL) as valkey:
