@@ -21,6 +21,7 @@ COLUMNS = (
     "shopify_variant",
 )
 LARGEST_FILE = 2_000_000  # bytes
+AT_ONCE = 2_000  # SKUs in memory, of a file that goes out
 MOST_CHANGES = 1_000  # lines that need Shopify: 20 searches of 50 SKUs
 VARIANT = "gid://shopify/ProductVariant/"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
@@ -60,7 +61,7 @@ def written(connection: Connection) -> Iterator[str]:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    for sku in SkuLink.objects.filter(connection=connection).order_by("title", "pk").iterator(2_000):
+    for sku in SkuLink.objects.filter(connection=connection).order_by("title", "pk").iterator(AT_ONCE):
         variant = sku.variant_gid.removeprefix(VARIANT)
         row = (sku.sku_id, sku.seller_sku, sku.title, variant, "", sku.variant_title)
         writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row])

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Max, Min
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
@@ -62,7 +63,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     gauge(
         registry,
         "pull_age_seconds",
-        "Since the oldest active connection's last pull",
+        "Since the last pull of the active connection that waits longest for one; if none was, since it was connected",
         now["pull_age_seconds"],
     )
     gauge(registry, "connections_paused", "Connections that wait for a person", now["connections_paused"])
@@ -85,7 +86,8 @@ def status() -> dict[str, Any]:
     """Plain figures, the same for /statusz and /metrics. Ages in seconds, -1 where there is none yet."""
     beat = Heartbeat.objects.filter(name="clock").aggregate(at=Max("at"))["at"]
     active = Connection.objects.filter(active=True)
-    pulled = active.filter(paused_reason="").aggregate(at=Min("tiktok_pulled_at"))["at"]
+    read_to = Coalesce("tiktok_pulled_at", "tiktok_cursor", "started_at")  # of one never pulled: since it is there
+    pulled = active.filter(paused_reason="").aggregate(at=Min(read_to))["at"]
     return {
         "valkey": valkey(),
         "clock_age_seconds": age(beat),

@@ -72,3 +72,25 @@ def test_the_status_tells_how_old_the_oldest_pull_is(db, settings):
         pulled = timezone.now() - timedelta(minutes=minutes)
         Connection.objects.filter(pk=one.pk).update(tiktok_pulled_at=pulled, due_at=None)
     assert 1800 <= statusz(settings)["pull_age_seconds"] < 1860
+
+
+def test_the_status_tells_of_a_connection_that_was_never_pulled(db, settings):
+    shop = make_shop()
+    pulled = connect(shop, "7495000000000000001", "Fig & Fleece")
+    Connection.objects.filter(pk=pulled.pk).update(tiktok_pulled_at=timezone.now())
+    never = connect(shop, "7495000000000000002", "Harbor Goods")
+    began = timezone.now() - timedelta(hours=1)
+    Connection.objects.filter(pk=never.pk).update(started_at=began)
+    assert 3600 <= statusz(settings)["pull_age_seconds"] < 3660
+    Connection.objects.filter(pk=never.pk).update(paused_reason="connection_paused")
+    assert 0 <= statusz(settings)["pull_age_seconds"] < 60
+
+
+def test_a_connection_that_goes_on_after_a_pause_counts_from_where_it_has_read_to(db, settings):
+    one = connect(make_shop(), "7495000000000000001", "Fig & Fleece")
+    began, read_to = (timezone.now() - timedelta(days=days) for days in (90, 1))
+    Connection.objects.filter(pk=one.pk).update(
+        started_at=began, tiktok_cursor=read_to, tiktok_pulled_at=read_to, paused_reason="tiktok_access_lost"
+    )
+    Connection.objects.get(pk=one.pk).resume()
+    assert 86_400 <= statusz(settings)["pull_age_seconds"] < 86_460

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -136,9 +136,9 @@ def linked(count: int) -> str:
 
 @require_safe
 @embedded
-def export(request: EmbeddedRequest) -> HttpResponse:
+def export(request: EmbeddedRequest) -> StreamingHttpResponse:
     connection = chosen(request)
-    file = HttpResponse("".join(sku_file.written(connection)), content_type="text/csv; charset=utf-8")
+    file = StreamingHttpResponse(sku_file.written(connection), content_type="text/csv; charset=utf-8")
     file["Content-Disposition"] = 'attachment; filename="tiktok-products.csv"'
     return file
 
