@@ -17,20 +17,32 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import connections as databases
-from django.db.models import F, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, When
+from django.db.models.functions import Least
 from django.template.loader import render_to_string
 from django.utils import timezone
 
+from connector.deadlines import ON_ITS_WAY, pressing
 from connector.models import Alert, Connection, Order, Parcel
-from connector.states import IN_SHOPIFY, OrderState, ParcelState
+from connector.states import OrderState, ParcelState
 
 log = logging.getLogger(__name__)
 
+# Which of an order's deadlines is near.
+KINDS = {
+    "ship_by_at": "deadline",
+    "hand_over_by_at": "scan",
+    "ship_due_at": "unshipped",
+    "collection_due_at": "uncollected",
+    "delivery_due_at": "undelivered",
+}
+TRACKING = "tracking"  # the ship-by time, of an order whose number TikTok does not have
+COLUMNS = {kind: column for column, kind in KINDS.items()} | {TRACKING: "ship_by_at"}
 STUCK = timedelta(minutes=15)  # so long after their time rows should have been worked on
 # How near TikTok's deadline is; the nearer one is said again.
 NEAR = (("4", timedelta(hours=4)), ("12", timedelta(hours=12)))
 FORGOTTEN = timedelta(days=3)  # a deadline that was missed so long ago is news to nobody
-MOST = 500  # causes of one kind, the most urgent first
+MOST = 500  # orders, and connections of one kind, the most urgent first
 SHOWN = 20  # in one mail
 MOST_TRIES = 5  # to send a mail
 
@@ -79,10 +91,11 @@ def causes(now: datetime) -> Iterator[Cause]:
     working = active.filter(paused_reason="").values("pk")
     for pk in sorted(stuck(working, now - STUCK)):
         yield Cause(pk, "stuck")
-    for pk, tiktok_id, at in untold(working, now):
-        yield Cause(pk, f"tracking_{nearest(at, now)}", tiktok_id)
-    for pk, tiktok_id, at in unshipped(working, now):
-        yield Cause(pk, f"deadline_{nearest(at, now)}", tiktok_id)
+    for order in near_a_deadline(active.filter(paused_reason=""), now):
+        deadline = pressing(order, now - FORGOTTEN, now, now + NEAR[-1][1])
+        if deadline is not None:
+            kind = TRACKING if order.refused and deadline.name == "ship_by_at" else KINDS[deadline.name]
+            yield Cause(order.connection_id, f"{kind}_{nearest(deadline.at, now)}", order.tiktok_id)
 
 
 def stuck(working: Any, before: datetime) -> set[int]:
@@ -95,27 +108,21 @@ def stuck(working: Any, before: datetime) -> set[int]:
     return found | set(pulls.values_list("pk", flat=True)[:MOST])
 
 
-def untold(working: Any, now: datetime) -> list[tuple[int, str, datetime]]:
-    """Orders with a number that TikTok does not have, whose deadline is near."""
-    waiting = Parcel.objects.filter(
-        ~Q(reason=""), state=ParcelState.WAITING, order__connection__in=working, order__state__in=IN_SHOPIFY
-    )
-    near = waiting.filter(**within("order__ship_by_at", now)).order_by("order__ship_by_at")
-    found: Any = near.values_list("order__connection", "order__tiktok_id", "order__ship_by_at")[:MOST]
-    return list(found)
-
-
-def unshipped(working: Any, now: datetime) -> list[tuple[int, str, datetime]]:
-    """Orders to ship without a number, and orders that wait for a person, whose deadline is near."""
-    mine = Order.objects.filter(connection__in=working, **within("ship_by_at", now)).order_by("ship_by_at")
-    to_ship = mine.filter(state=OrderState.FINALIZED).exclude(parcels__state=ParcelState.WAITING)
-    asking = mine.filter(~Q(reason=""), state__in=[OrderState.RECEIVED, OrderState.ON_HOLD])
-    columns = ("connection", "tiktok_id", "ship_by_at")
-    return [*to_ship.values_list(*columns)[:MOST], *asking.values_list(*columns)[:MOST]]
-
-
-def within(column: str, now: datetime) -> dict[str, datetime]:
-    return {f"{column}__lte": now + NEAR[-1][1], f"{column}__gt": now - FORGOTTEN}
+def near_a_deadline(working: Any, now: datetime) -> Any:
+    """Orders that may miss a deadline, but for those whose number is on its way to TikTok: the next one first."""
+    waiting = Parcel.objects.filter(order=OuterRef("pk"), state=ParcelState.WAITING)
+    near, coming = Q(), []
+    for name in KINDS:
+        near |= Q(**{f"{name}__gt": now - FORGOTTEN, f"{name}__lte": now + NEAR[-1][1]})
+        coming.append(Case(When(**{f"{name}__gt": now}, then=F(name))))
+    asking = Q(state__in=[OrderState.RECEIVED, OrderState.ON_HOLD]) & ~Q(reason="")
+    to_ship = Q(state=OrderState.FINALIZED) & (Q(refused=True) | ~Exists(waiting))
+    # The shop is named because the index by state is a shop's.
+    mine = Order.objects.filter(near, connection__in=working.values("pk"), shop__in=working.values("shop"))
+    told = mine.filter(state__in=ON_ITS_WAY).annotate(refused=Exists(waiting.exclude(reason="")))
+    told = told.filter(asking | to_ship | Q(state=OrderState.SHIPPED))
+    columns = ("connection_id", "tiktok_id", "state", "tiktok_status", "release_at", *KINDS)
+    return told.only(*columns).order_by(Least(*coming).asc(nulls_last=True))[:MOST]
 
 
 def nearest(at: datetime, now: datetime) -> str:
@@ -154,12 +161,12 @@ def mail(connection: Connection, now: datetime) -> None:
 
 def letter(connection: Connection, alerts: list[Alert]) -> tuple[str, str]:
     """Subject and text."""
-    orders = Order.objects.filter(connection=connection, tiktok_id__in=[one.subject for one in alerts])
-    deadlines = dict(orders.values_list("tiktok_id", "ship_by_at"))
+    about = Order.objects.filter(connection=connection, tiktok_id__in=[one.subject for one in alerts])
+    orders = {order.tiktok_id: order for order in about}
     listed = sorted(alerts, key=lambda one: (one.kind, one.subject))
     context = {
         "name": connection.tiktok_shop.name,
-        "alerts": [(one, deadlines.get(one.subject)) for one in listed[:SHOWN]],
+        "alerts": [(one, *said(one, orders.get(one.subject))) for one in listed[:SHOWN]],
         "more": max(0, len(listed) - SHOWN),
         "address": f"{settings.SHOPIFY_ADMIN_URL}/store/{connection.shop.domain.split('.')[0]}"
         f"/apps/{settings.SHOPIFY_APP_HANDLE}",
@@ -168,3 +175,9 @@ def letter(connection: Connection, alerts: list[Alert]) -> tuple[str, str]:
         text = render_to_string("connector/alert.txt", context)
     subject, _, body = text.strip().partition("\n")
     return subject, body.strip() + "\n"
+
+
+def said(alert: Alert, order: Order | None) -> tuple[str, datetime | None]:
+    """What the alert is about, and the deadline if it is about one."""
+    kind = alert.kind.partition("_")[0]
+    return kind, getattr(order, COLUMNS[kind]) if order and kind in COLUMNS else None

@@ -14,14 +14,16 @@ from connector.states import OrderState as State
 
 OVERDUE, SOON, TODAY = "overdue", "soon", "today"
 NEAR = ((timedelta(0), OVERDUE), (timedelta(hours=12), SOON), (timedelta(hours=24), TODAY))
+WITH_THE_CARRIER = ("IN_TRANSIT", "DELIVERED", "COMPLETED")  # TikTok's words, once a carrier has scanned it
 TO_SHIP = frozenset({State.RECEIVED, State.ON_HOLD, State.FINALIZED})
 ON_ITS_WAY = TO_SHIP | {State.SHIPPED}
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """`stands` while it can still be missed."""
+    """`stands` while it can still be missed. `name` is the order's column."""
 
+    name: str
     label: Promise
     at: datetime
     stands: bool
@@ -37,10 +39,29 @@ DEADLINES = (
 )
 
 
+UNTIL_SCANNED = frozenset({"hand_over_by_at", "collection_due_at"})
+
+
 def deadlines(order: Order) -> list[Deadline]:
     """Every deadline that TikTok has set, in the order of an order's life."""
-    found = ((label, getattr(order, name), order.state in states) for name, label, states in DEADLINES)
-    return [Deadline(label, at, stands) for label, at, stands in found if at]
+    found = ((name, label, getattr(order, name), states) for name, label, states in DEADLINES)
+    return [Deadline(name, label, at, stands(order, name, states)) for name, label, at, states in found if at]
+
+
+def stands(order: Order, name: str, states: frozenset[State]) -> bool:
+    scanned = name in UNTIL_SCANNED and order.tiktok_status in WITH_THE_CARRIER
+    return order.state in states and not scanned
+
+
+def pressing(order: Order, since: datetime, now: datetime, until: datetime) -> Deadline | None:
+    """The deadline that somebody should do something about: the next one between now and `until`, else the one that was
+    missed last, if that was after `since`. Of two at one time the later in the order's life, which costs more."""
+    near = [
+        one
+        for one in reversed(deadlines(order))
+        if one.stands and one.name != "release_at" and since < one.at <= until
+    ]
+    return min(near, key=lambda one: (one.at <= now, abs(one.at - now)), default=None)
 
 
 def ship_by(order: Order) -> datetime | None:

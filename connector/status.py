@@ -86,7 +86,9 @@ def status() -> dict[str, Any]:
     """Plain figures, the same for /statusz and /metrics. Ages in seconds, -1 where there is none yet."""
     beat = Heartbeat.objects.filter(name="clock").aggregate(at=Max("at"))["at"]
     active = Connection.objects.filter(active=True)
-    read_to = Coalesce("tiktok_pulled_at", "tiktok_cursor", "started_at")  # of one never pulled: since it is there
+    read_to = Coalesce(
+        "tiktok_pulled_at", "tiktok_cursor", "started_at"
+    )  # of one never pulled: since it is there
     pulled = active.filter(paused_reason="").aggregate(at=Min(read_to))["at"]
     return {
         "valkey": valkey(),

@@ -100,6 +100,63 @@ def test_a_number_that_tiktok_does_not_have_is_told_before_the_deadline(connecti
     assert standing() == set()
 
 
+def test_an_order_past_its_ship_by_time_is_told_again_before_tiktok_cancels_it(connection):
+    to_ship(connection, ship_by_at=timezone.now() + HOUR, ship_due_at=timezone.now() + 96 * HOUR)
+    watch()
+    watch(2 * HOUR)
+    assert standing() == {("deadline_4", ID)}
+    watch(85 * HOUR)
+    watch(93 * HOUR)
+    assert standing() == {("unshipped_4", ID)}
+    assert [letter.body.splitlines()[0].partition(" by ")[0] for letter in mail.outbox] == [
+        f"- TikTok order {ID} is not shipped. Ship",
+        f"- TikTok order {ID}: TikTok cancels it if it is not shipped",
+        f"- TikTok order {ID}: TikTok cancels it if it is not shipped",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind"),
+    [
+        ({"ship_due_at": 3}, "unshipped_4"),
+        ({"ship_by_at": 9, "ship_due_at": 9}, "unshipped_12"),
+        ({"ship_by_at": 3, "delivery_due_at": 11}, "deadline_4"),
+        ({"ship_by_at": 20, "hand_over_by_at": 11}, "scan_12"),
+        ({"release_at": 3, "ship_by_at": 20}, None),
+    ],
+)
+def test_of_several_deadlines_the_next_one_is_told_once(connection, facts, kind):
+    now = timezone.now()
+    to_ship(connection, **{"ship_by_at": None} | {name: now + n * HOUR for name, n in facts.items()})
+    watch()
+    assert standing() == ({(kind, ID)} if kind else set())
+
+
+@pytest.mark.parametrize(
+    ("status_at_tiktok", "facts", "kind"),
+    [
+        ("AWAITING_COLLECTION", {"ship_by_at": 1}, None),
+        ("AWAITING_COLLECTION", {"ship_by_at": 1, "hand_over_by_at": 10}, "scan_12"),
+        ("AWAITING_COLLECTION", {"hand_over_by_at": -2, "collection_due_at": 2}, "uncollected_4"),
+        ("IN_TRANSIT", {"hand_over_by_at": 1, "collection_due_at": 2}, None),
+        ("IN_TRANSIT", {"collection_due_at": 2, "delivery_due_at": 5}, "undelivered_12"),
+    ],
+)
+def test_a_shipped_order_has_the_deadlines_of_its_parcel(connection, status_at_tiktok, facts, kind):
+    times = {name: timezone.now() + n * HOUR for name, n in facts.items()}
+    plant(connection, ID, OrderState.SHIPPED, tiktok_status=status_at_tiktok, **times)
+    watch()
+    assert standing() == ({(kind, ID)} if kind else set())
+
+
+def test_a_number_that_is_on_its_way_to_tiktok_is_nobodys_alarm(connection):
+    order = to_ship(connection, ship_by_at=timezone.now() + HOUR, ship_due_at=timezone.now() + 2 * HOUR)
+    number = {"fulfillment_gid": "gid://shopify/Fulfillment/1", "number": "1Z", "company": "UPS"}
+    Parcel.objects.create(order=order, shop_id=order.shop_id, due_at=timezone.now(), **number)
+    watch()
+    assert standing() == set()
+
+
 def test_rows_that_nobody_works_on_are_told_after_a_quarter_of_an_hour(connection):
     plant(connection, ID, OrderState.RECEIVED, due_at=timezone.now() - timedelta(minutes=14))
     watch()

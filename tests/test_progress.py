@@ -104,6 +104,19 @@ def test_a_deadline_stands_only_while_it_can_be_missed():
     }
 
 
+@pytest.mark.parametrize(
+    ("status", "stand"),
+    [
+        ("AWAITING_COLLECTION", ["hand_over_by_at", "collection_due_at", "delivery_due_at"]),
+        ("IN_TRANSIT", ["delivery_due_at"]),
+    ],
+)
+def test_what_the_carrier_has_scanned_can_miss_no_scan(status, stand):
+    facts = {"hand_over_by_at": NOW, "collection_due_at": NOW, "delivery_due_at": NOW}
+    found = deadlines(order(OrderState.SHIPPED, tiktok_status=status, **facts))
+    assert [one.name for one in found if one.stands] == stand
+
+
 def test_where_tiktok_names_no_ship_by_time_its_cancelling_counts():
     assert ship_by(order(OrderState.FINALIZED, ship_due_at=NOW)) == NOW
     assert ship_by(order(OrderState.SHIPPED, ship_due_at=NOW)) is None
