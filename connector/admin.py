@@ -4,15 +4,22 @@ Its cookies are of its own path: no other address sees a session. Tokens, cipher
 """
 
 import re
+from hashlib import blake2s
 from typing import Any
 
+import redis
 from django.apps import apps
+from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponseNotFound
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from django.http.response import HttpResponseBase
+
+from connector.wake import queue_at
 
 OURS = ("connector", "shopify_app", "tiktok")
 SECRET = re.compile(r"token|sealed|previous_refresh|cipher|nonce|ticket|_page$")
@@ -44,6 +51,9 @@ IN_LISTS = (
         "at",
     ),
 )
+TRIES, TRIES_OF_ADDRESS = 5, 20  # to sign in; behind a proxy all come from one address
+TRIES_SECONDS = 15 * 60
+TOO_MANY, UNCOUNTED = "too_many", "uncounted"
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; "
     "form-action 'self'; object-src 'none'",
@@ -82,9 +92,43 @@ class Window(ModelAdmin):  # type: ignore[type-arg]
         return site.has_permission(request)
 
 
+class SignIn(AdminAuthenticationForm):
+    """A try counts before its password is looked at, so that many at once are not more than one after the other."""
+
+    def clean(self) -> dict[str, Any]:
+        name = self.cleaned_data.get("username", "")
+        address = self.request.META["REMOTE_ADDR"] if self.request else ""
+        try:
+            if tried("name", name.casefold()) > TRIES or tried("address", address) > TRIES_OF_ADDRESS:
+                words = "Too many tries. Try again in %(n)s minutes."
+                raise ValidationError(words, code=TOO_MANY, params={"n": TRIES_SECONDS // 60})
+        except redis.RedisError:
+            words = "Nobody can sign in just now: Valkey does not answer, and it counts the tries."
+            raise ValidationError(words, code=UNCOUNTED) from None
+        return super().clean()
+
+
+def tried(what: str, text: str) -> int:
+    """How many tries there were since the first one of the last minutes, this one included."""
+    key = f"connector:sign-in:{what}:{blake2s(text.encode(), digest_size=16).hexdigest()}"
+    with queue_at(settings.REDIS_URL).connection.pipeline() as pipe:
+        pipe.set(key, 0, nx=True, ex=TRIES_SECONDS)
+        pipe.incr(key)
+        return int(pipe.execute()[-1])
+
+
 class Site(AdminSite):
     site_header = site_title = "TikTok Shop connector"
     site_url = None
+    login_form = SignIn
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().login(request, extra_context)
+        form = (getattr(response, "context_data", None) or {}).get("form")
+        for code, status in ((TOO_MANY, 429), (UNCOUNTED, 503)):
+            if form and form.has_error(NON_FIELD_ERRORS, code):
+                response.status_code = status
+        return response
 
 
 site = Site(name="admin")

@@ -126,24 +126,70 @@ print("all seen")
 """
 
 
-@pytest.fixture
-def database():
+GUESS = """
+import django
+django.setup()
+import sys
+from django.contrib.auth.models import User
+from django.test import Client
+
+User.objects.create_user("guessed", password="right", is_staff=True)
+User.objects.create_user("other", password="right", is_staff=True)
+door = Client(HTTP_HOST="connector.merchants.example.com", HTTP_X_FORWARDED_PROTO="https")
+
+def sign_in(name, password):
+    return door.post("/admin/login/", {"username": name, "password": password})
+
+if sys.argv[1] == "uncounted":
+    answer = sign_in("guessed", "right")
+    assert answer.status_code == 503 and b"Valkey does not answer" in answer.content
+else:
+    for _ in range(5):
+        answer = sign_in("guessed", "wrong")
+        assert answer.status_code == 200 and b"Please enter the correct" in answer.content
+    for name in ("guessed", "GUESSED"):  # the right one does not help any more, however the name is written
+        answer = sign_in(name, "right")
+        assert answer.status_code == 429 and b"Too many tries. Try again in 15 minutes." in answer.content
+    assert sign_in("other", "right").status_code == 302
+    tries = [sign_in(f"name{i}", "wrong").status_code for i in range(20)]  # one address, many names
+    assert tries[:5] == [200] * 5 and tries[-1] == 429, tries
+User.objects.all().delete()
+print("all tried")
+"""
+
+
+@pytest.fixture(scope="module")
+def with_admin():
     """A database of its own on the tests' PostgreSQL: with the admin there are more tables."""
     name, known = f"with_admin_{os.getpid()}", settings.DATABASES["default"]
     facts = {"host": known["HOST"], "user": known["USER"], "dbname": "postgres"}
     with psycopg.connect(**facts, autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
-        yield f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}"
+        on = {
+            "ADMIN_ENABLED": "1",
+            "DATABASE_URL": f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}",
+            "REDIS_URL": os.environ["REDIS_URL"],
+        }
+        made = run("manage.py", "migrate", "--no-input", **on)
+        assert made.returncode == 0, made.stderr
+        yield on
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def test_the_admin_is_off_unless_enabled_and_then_read_only_for_staff_without_secrets(database):
+def test_the_admin_is_off_unless_enabled_and_then_read_only_for_staff_without_secrets(with_admin):
     off = run(
         "-c", "import django; django.setup()\nfrom connector.urls import urlpatterns\nprint(urlpatterns)"
     )
     assert off.returncode == 0 and "admin" not in off.stdout
-    on = {"ADMIN_ENABLED": "1", "DATABASE_URL": database}
-    made = run("manage.py", "migrate", "--no-input", **on)
-    assert made.returncode == 0, made.stderr
-    done = run("-c", LOOK_AROUND, **on)
+    done = run("-c", LOOK_AROUND, **with_admin)
     assert done.stdout == "all seen\n", done.stderr
+
+
+def test_a_password_of_the_admin_can_be_tried_a_few_times_only(with_admin):
+    done = run("-c", GUESS, "counted", **with_admin)
+    assert done.stdout == "all tried\n", done.stderr
+
+
+def test_nobody_signs_in_while_the_tries_cannot_be_counted(with_admin):
+    done = run("-c", GUESS, "uncounted", **with_admin | {"REDIS_URL": PRODUCTION["REDIS_URL"]})
+    assert done.stdout == "all tried\n", done.stderr
