@@ -137,7 +137,7 @@ INSTALLED_APPS = [
     "shopify_app",
     "connector",
 ]
-# None: the two webhook paths pay for no layer they do not need; embedded pages are wrapped by connector.embedded.
+# None: webhooks are taken before Django (connector/wsgi.py), embedded pages are wrapped by connector.embedded.
 MIDDLEWARE: list[str] = []
 ROOT_URLCONF = "connector.urls"
 WSGI_APPLICATION = "connector.wsgi.application"

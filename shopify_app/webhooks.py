@@ -22,6 +22,7 @@ REQUIRED = (
     "X-Shopify-API-Version",
     "X-Shopify-Webhook-Id",
 )
+HEADERS = (*REQUIRED, "X-Shopify-Triggered-At")  # all that is read of a delivery's
 TOPIC = re.compile(r"[\w./-]{1,64}", re.ASCII)
 KEY = re.compile(r"[!-~]{1,255}")
 LONGEST_WORD = 64  # times and status words

@@ -1,4 +1,8 @@
-"""What rings at our two doors: the right gets a row and 200, the wrong its answer and no row."""
+"""What rings at our two doors: the right gets a row and 200, the wrong its answer and no row.
+
+By the way that granian's requests take: `Doors` around Django. Django's own route leads to the same doors, and the
+tests of a whole order's life ring there.
+"""
 
 import base64
 import hashlib
@@ -6,22 +10,32 @@ import hmac
 import json
 import re
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
-from django.test import Client
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import connection, transaction
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from connector import jobs, wake
 from connector.models import InboxEvent
+from connector.postgres.prepared import Statement
+from connector.webhooks import Doors
 from shopify_app.models import Shop
 from tiktok import signing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 DOMAIN = "intake.myshopify.com"
+PREPARED = (
+    "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE statement LIKE '%%inboxevent%%'"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -40,18 +54,30 @@ def from_shopify(body: bytes, *, secret: str = "", left_out: str = "", **headers
         "X-Shopify-Webhook-Id": "w-1",
     } | {name.replace("_", "-"): value for name, value in headers.items()}
     told.pop(left_out, None)
-    return Client().post("/webhooks/shopify", body, content_type="application/json", headers=told)
+    return through_doors("POST", "/webhooks/shopify", body, told)
 
 
 def from_tiktok(body: bytes, *, signature: str = ""):
     app = django_settings.TIKTOK_APPS["US"]
     right = signing.webhook_signature(app["app_key"], app["app_secret"], body)
-    return Client().post(
-        "/webhooks/tiktok",
-        body,
-        content_type="application/json",
-        headers={"Authorization": signature or right},
-    )
+    return through_doors("POST", "/webhooks/tiktok", body, {"Authorization": signature or right})
+
+
+def through_doors(method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None):
+    asked = RequestFactory().generic(method, path, body, content_type="application/json", headers=headers)
+    found = HttpResponse()
+
+    def respond(status: str, told: list[tuple[str, str]]) -> None:
+        found.status_code, found.reason_phrase = int(status[:3]), status[4:]
+        for name, value in told:
+            found[name] = value
+
+    found.content = b"".join(Doors(WSGIHandler())(asked.environ, respond))
+    return found
+
+
+def through_django(method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None):
+    return Client().generic(method, path, body, content_type="application/json", headers=headers)
 
 
 def a_bell(**facts) -> bytes:
@@ -141,6 +167,13 @@ def test_a_notification_with_an_odd_name_is_known_by_its_bytes(name):
     assert InboxEvent.objects.get().subject == "5771"
 
 
+def test_an_order_id_that_can_be_none_is_not_kept_of_an_event_that_is_about_something_else():
+    for number, words in enumerate(("Ana Silva, 10 Example Street", "5771\x00", "5" * 65)):
+        body = a_bell(type=27, tts_notification_id=f"n-{number}", data={"order_id": words})
+        assert from_tiktok(body).status_code == 200
+    assert set(InboxEvent.objects.values_list("topic", "subject")) == {("InventoryStatusChange", "")}
+
+
 def test_of_tags_only_ours_are_kept_and_without_what_no_database_takes():
     assert from_shopify(b'{"id": 1, "tags": "tts-1\\u0000, Ana Silva"}').status_code == 200
     assert InboxEvent.objects.get().facts["tags"] == ["tts-1"]
@@ -196,12 +229,81 @@ def test_a_body_beyond_the_limit_is_413_and_leaves_no_row(settings):
     assert InboxEvent.objects.count() == 0
 
 
-def test_what_nobody_signed_costs_no_query(django_assert_num_queries):
-    with django_assert_num_queries(0):
-        assert from_shopify(ORDER, secret="another").status_code == 401
-        assert from_tiktok(a_bell(), signature="0" * 64).status_code == 401
-        assert from_shopify(b"no json at all", secret="another").status_code == 401  # not even read
-        assert from_shopify(ORDER, left_out="X-Shopify-Hmac-Sha256").status_code == 400
+def test_what_nobody_signed_costs_no_query():
+    connection.close()
+    assert from_shopify(ORDER, secret="another").status_code == 401
+    assert from_tiktok(a_bell(), signature="0" * 64).status_code == 401
+    assert from_shopify(b"no json at all", secret="another").status_code == 401  # not even read
+    assert from_shopify(ORDER, left_out="X-Shopify-Hmac-Sha256").status_code == 400
+    assert connection.connection is None, "somebody asked the database"
+    assert from_shopify(ORDER).status_code == 200
+    assert connection.connection is not None
+
+
+def test_a_connection_has_the_statement_planned_once_however_many_webhooks_it_stores():
+    for number in range(9):
+        assert from_shopify(ORDER, X_Shopify_Webhook_Id=f"w-{number}").status_code == 200
+    with connection.cursor() as cursor:
+        cursor.execute(PREPARED)
+        assert cursor.fetchall() == [(9,)]
+    assert InboxEvent.objects.count() == 9
+
+
+def test_a_pooler_that_gives_another_server_loses_no_webhook():
+    for number in range(3):
+        assert from_shopify(ORDER, X_Shopify_Webhook_Id=f"w-{number}").status_code == 200
+        with connection.cursor() as cursor:
+            cursor.execute("DEALLOCATE ALL")  # a server that knows nothing of our statements
+    assert InboxEvent.objects.count() == 3
+
+
+def test_a_connection_that_the_server_ended_is_opened_again():
+    assert from_shopify(ORDER).status_code == 200
+    ended = connection.connection.info.backend_pid
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [ended])
+        assert cursor.fetchone() == (True,)
+    other.close()
+    assert from_shopify(ORDER, X_Shopify_Webhook_Id="w-2").status_code == 200
+    assert InboxEvent.objects.count() == 2
+
+
+def test_what_cannot_be_stored_is_said_and_answered_500_so_that_it_is_sent_again(caplog):
+    with transaction.atomic():  # could be undone after the answer
+        assert from_shopify(ORDER).status_code == 500
+    assert "webhook not stored" in caplog.messages
+    assert InboxEvent.objects.count() == 0
+
+
+def test_a_value_that_postgresql_would_cut_short_is_refused():
+    with pytest.raises(ValueError, match="NUL"):
+        Statement.of("SELECT $1").first_row(b"Ana\0Silva")
+
+
+@pytest.mark.parametrize("ask", [through_doors, through_django])
+def test_granians_way_and_djangos_lead_to_the_same_doors(ask, settings, caplog):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1000
+    app, body = settings.TIKTOK_APPS["US"], a_bell()
+    right = {"Authorization": signing.webhook_signature(app["app_key"], app["app_secret"], body)}
+    asked = [("POST", body, right), ("POST", body, right), ("POST", body, {}), ("POST", b"x" * 1001, {})]
+    answers = [ask(method, "/webhooks/tiktok", *rest) for method, *rest in [*asked, ("GET",)]]
+    assert [answer.status_code for answer in answers] == [200, 200, 401, 413, 405]
+    assert {answer.content for answer in answers} == {b""}
+    assert answers[-1]["Allow"] == "POST"
+    assert [(r.path, r.status) for r in caplog.records if r.message == "webhook refused"] == [
+        ("/webhooks/tiktok", status) for status in (401, 413, 405)
+    ]
+    assert InboxEvent.objects.count() == 1
+    assert ask("GET", "/healthz").status_code == 200  # whatever is no door
+
+
+def test_what_granian_serves_has_the_doors_in_front_and_its_modules_out_of_the_collectors_way():
+    looks = (
+        "import gc, connector.wsgi as w; print(type(w.application).__name__, gc.get_freeze_count() > 50_000)"
+    )
+    done = subprocess.run([sys.executable, "-c", looks], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["Doors", "True"]
 
 
 @pytest.mark.parametrize("module", ["tiktok/webhooks.py", "shopify_app/webhooks.py", "connector/status.py"])
@@ -215,8 +317,8 @@ def test_what_a_stranger_sends_is_compared_in_constant_time(module):
 
 
 def test_only_posts_are_webhooks():
-    assert Client().get("/webhooks/shopify").status_code == 405
-    assert Client().put("/webhooks/tiktok").status_code == 405
+    assert through_doors("GET", "/webhooks/shopify").status_code == 405
+    assert through_doors("PUT", "/webhooks/tiktok").status_code == 405
 
 
 def test_nothing_of_a_person_is_kept_of_a_delivery():

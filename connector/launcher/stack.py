@@ -100,6 +100,8 @@ def web_command(env: Mapping[str, str]) -> list[str]:
         *(sys.executable, "-m", "granian", "--interface", "wsgi", "--http", "1", "--no-ws"),
         *("--host", env.get("HOST") or HOST, "--port", env["PORT"]),
         *("--workers", env.get("WEB_PROCESSES") or "2", "--blocking-threads", "4"),
+        # With a thread goes its connection to PostgreSQL, and the next webhook would wait for another.
+        *("--blocking-threads-idle-timeout", "600"),
         # A worker of granian that is told to stop while it starts may never hear it.
         *("--workers-kill-timeout", "8", "--log-level", "warning"),
         "connector.wsgi:application",

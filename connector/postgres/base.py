@@ -5,11 +5,18 @@ A `SELECT 1` before each webhook and each row of work was a tenth of all our sta
 """
 
 import select
+from typing import Any
 
 from django.db.backends.postgresql import base
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    prepared: set[bytes]  # names of statements (prepared.py) that this connection's server knows
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        self.prepared = set()
+        return super().get_new_connection(conn_params)
+
     def is_usable(self) -> bool:
         if self.connection is None or self.errors_occurred or self.something_to_read():
             return bool(super().is_usable())
