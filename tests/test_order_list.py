@@ -4,17 +4,20 @@ import csv
 import io
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 
 from connector import listing
 from connector.models import Order, OrderLine, Parcel
 from connector.states import OrderState
+from connector.views.row import minute
 from shopify_app.models import Shop
 from tests.planting import PLACED, connect, plant
 from tests.shopify_script import make_shop
@@ -152,6 +155,19 @@ def test_a_page_of_the_list_takes_the_same_few_statements_however_many_orders_it
     with CaptureQueriesContext(database) as asked:
         assert visitor.open("/orders", **query).status_code == 200
     assert len(asked) <= (5 if "show" in query else 7)
+
+
+def test_a_row_leads_to_its_order_and_has_it_looked_at_again(connection, visitor):
+    order = plant(connection, "577000000000000001", OrderState.ON_HOLD)
+    page = visitor.open("/orders").content.decode()
+    assert f'href="{reverse("order", args=[order.pk])}"' in page
+    assert f'hx-post="{reverse("choose", args=[order.pk, "look-again"])}"' in page
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+def test_a_row_writes_a_time_as_every_other_page_does(month):
+    at = datetime(2026, month, 9, 7, 5, tzinfo=UTC)
+    assert minute(at) == date_format(at, "M j, H:i")
 
 
 def seen(response) -> str:

@@ -22,7 +22,7 @@ from connector.embedded import (
 from connector.export import csv_of
 from connector.models import Connection, Order
 from connector.views.connect import consent_links
-from connector.views.row import row_of
+from connector.views.row import rows_of
 
 
 @require_safe
@@ -51,7 +51,7 @@ def live(request: EmbeddedRequest, wish: listing.Wish) -> dict[str, Any]:
     An open page asks every two seconds and is seldom behind: rows are marked by their words, before they are rendered.
     """
     page, now = listing.page_of(request.shop, wish), timezone.now()
-    rows = [row_of(order, now) for order in page.orders]
+    rows = rows_of(page, now)
     connections = Connection.objects.filter(shop=request.shop).select_related("tiktok_shop").order_by("pk")
     waiting = listing.waiting(request.shop)
     shown = {

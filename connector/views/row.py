@@ -3,14 +3,17 @@
 The template asks for 50 of them at a time, and a filter, an include or a translation in it costs as much as a query.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.utils.formats import date_format
+from django.urls import reverse
+from django.utils.dates import MONTHS_3
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
 from connector.deadlines import ship_by, urgency
+from connector.listing import Page
 from connector.models import Order, Parcel
 from connector.reasons import reason
 from connector.states import OrderState, ParcelState
@@ -50,6 +53,7 @@ class Tracking:
 @dataclass(frozen=True, slots=True)
 class Row:
     pk: str
+    path: str
     tiktok_id: str
     shopify: tuple[str, str]  # path in the admin and words of the link; empty without one
     badge: Badge
@@ -62,11 +66,17 @@ class Row:
     trackings: list[Tracking]
 
 
-def row_of(order: Order, now: datetime) -> Row:
-    parcels, wanted = order.parcels.all(), ship_by(order)
+def rows_of(page: Page, now: datetime) -> list[Row]:
+    above = reverse("orders")  # once: to look up the address of each costs more than all else of its row
+    return [row_of(order, page.parcels.get(order.pk, ()), above, now) for order in page.orders]
+
+
+def row_of(order: Order, parcels: Sequence[Parcel], above: str, now: datetime) -> Row:
+    wanted = ship_by(order)
     near = urgency(wanted, now)
     return Row(
         pk=str(order.pk),  # a number would be written for its locale, at five times the cost
+        path=f"{above}/{order.pk}",
         tiktok_id=order.tiktok_id,
         shopify=shopify_of(order),
         badge=badge_of(order),
@@ -107,8 +117,7 @@ def quiet_of(order: Order) -> str:
     if order.reason:
         return "" if asks(order) else str(reason(order.reason).title)
     if order.state == OrderState.ON_HOLD and order.release_at:
-        at = date_format(localtime(order.release_at), "M j, H:i")
-        return _("TikTok holds it until about %(at)s") % {"at": at}
+        return _("TikTok holds it until about %(at)s") % {"at": minute(localtime(order.release_at))}
     return ""
 
 
@@ -122,4 +131,9 @@ def time_of(at: datetime | None) -> Time | None:
     if at is None:
         return None
     here = localtime(at)
-    return Time(here.isoformat(), date_format(here, "M j, H:i"))
+    return Time(here.isoformat(), minute(here))
+
+
+def minute(here: datetime) -> str:
+    """As `date:"M j, H:i"` writes it, at a fifth of the cost."""
+    return f"{MONTHS_3[here.month].title()} {here.day}, {here:%H:%M}"
