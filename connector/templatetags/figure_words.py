@@ -7,8 +7,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from connector import figures, guide, proof
-from connector.models import Audit, Order
-from connector.reasons import REASONS, Reason
+from connector.models import Audit
+from connector.reasons import REASONS
 from connector.reasons import reason as reason_of
 
 register = template.Library()
@@ -45,22 +45,9 @@ def deadline_tone(deadlines: figures.Deadlines) -> str:
 
 
 @register.filter
-def differing(order: Order) -> proof.Words | Reason:
-    """The words for the difference that our own rows show; of what waits for a person, its own."""
-    code: str = order.difference  # type: ignore[attr-defined]  # annotated by proof.orders_of
-    return reason_of(order.reason) if code == proof.ASKS else proof.DIFFERENCES[code]
-
-
-@register.filter
 def found(finding: dict[str, str]) -> proof.Words:
     """The words for what a comparison with TikTok found."""
     return proof.FOUND[finding["what"]]
-
-
-@register.filter
-def why_words(order: Order) -> str:
-    """What keeps an order out of Shopify, in a few words."""
-    return str(reason_of(order.reason).title)
 
 
 @register.filter

@@ -12,6 +12,7 @@ from connector import audits, figures, proof
 from connector.embedded import EmbeddedRequest, admin_url, embedded, render_page, zone
 from connector.models import Connection
 from connector.outcomes import OUTCOMES
+from connector.views.proof_row import rows_of
 
 STRETCH = 14  # days in the overview
 
@@ -25,22 +26,23 @@ def day(request: EmbeddedRequest) -> HttpResponse:
 
 def shown(request: EmbeddedRequest, wish: proof.Wish) -> HttpResponse:
     here, shop, today = zone(request.shop), request.shop, timezone.localdate()
-    rows = proof.sums(shop, wish.day, here)
+    sums, page = proof.sums(shop, wish.day, here), proof.page_of(shop, wish, here)
     context = {
         "wish": wish,
         "today": today,
         "before": wish.day - timedelta(days=1),
         "next": wish.day + timedelta(days=1) if wish.day < today else None,
-        "rows": rows,
-        "known": sum(row.known for row in rows),
-        "totals": {name: sum(row.counts[name] for row in rows) for name in OUTCOMES},
-        "differences": sum(row.differences for row in rows),
+        "sums": sums,
+        "known": sum(one.known for one in sums),
+        "totals": {name: sum(one.counts[name] for one in sums) for name in OUTCOMES},
+        "differences": sum(one.differences for one in sums),
         "outcomes": OUTCOMES,
-        "page": proof.page_of(shop, wish, here),
+        "page": page,
+        "rows": rows_of(page.orders),
         "undated": proof.undated(shop),
         "days": figures.days(shop, wish.day, STRETCH, here),
         "compared": proof.audit_dates(shop, wish.day - timedelta(days=STRETCH), wish.day),
-        "several": len(rows) > 1,
+        "several": len(sums) > 1,
         "zone": here,
         "admin_url": admin_url(shop.domain),
     }
