@@ -5,31 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.contrib.postgres.fields import ArrayField
-from django.db.models import (
-    Aggregate,
-    Count,
-    DateTimeField,
-    DecimalField,
-    Exists,
-    F,
-    FloatField,
-    Func,
-    IntegerField,
-    OuterRef,
-    Q,
-    QuerySet,
-    Sum,
-    Value,
-    Window,
-)
+from django.db import connection
+from django.db.models import Count, Q, Value, Window
 from django.utils import timezone
 
 from connector.audits import bounds
-from connector.models import Order, OrderLog, Parcel
+from connector.models import Order, Parcel
 from connector.outcomes import OUTCOMES
 from connector.reasons import Reason
 from connector.reasons import reason as reason_of
@@ -41,7 +25,6 @@ TARGET_SECONDS = 60  # what the fastest of the others claims for release -> orde
 SOON, VERY_SOON = timedelta(hours=12), timedelta(hours=4)
 MOST_DEADLINES = 5
 WEEK = 7  # days
-SENT = "sent"  # among the currencies: tracking numbers
 OLDER, COUNTED_TO = "", 100  # no reason, but a choice; counted no further than anybody reads
 
 
@@ -60,26 +43,26 @@ class Day:
         return sum(self.counts.values())
 
 
+DAYS = """\
+SELECT day.nth, counted.outcome, counted.n
+FROM unnest(%(began)s::timestamptz[], %(over)s::timestamptz[]) WITH ORDINALITY AS day(began, over, nth)
+CROSS JOIN LATERAL (
+    SELECT outcome, COUNT(*) AS n FROM connector_order
+    WHERE shop_id = %(shop)s AND placed_at >= day.began AND placed_at < day.over GROUP BY outcome
+) AS counted
+"""
+
+
 def days(shop: Shop, last: date, n: int, zone: ZoneInfo) -> list[Day]:
     """The n days up to and with `last`, oldest first, in the shop's zone."""
     each = [last - timedelta(days=ago) for ago in reversed(range(n))]
-    began, over = [bounds(day, zone)[0] for day in each], bounds(last, zone)[1]
-    placed = Order.objects.filter(shop=shop, placed_at__gte=began[0], placed_at__lt=over)
-    counted = placed.values("outcome", day=Nth("placed_at", began)).order_by().annotate(n=Count("*"))
-    found = {(row["day"], row["outcome"]): row["n"] for row in counted}
+    began, over = zip(*(bounds(day, zone) for day in each), strict=True)
+    with connection.cursor() as cursor:
+        cursor.execute(DAYS, {"shop": shop.pk, "began": list(began), "over": list(over)})
+        found = {(nth, outcome): n for nth, outcome, n in cursor.fetchall()}
     return [
         Day(day, {name: found.get((nth, name), 0) for name in OUTCOMES}) for nth, day in enumerate(each, 1)
     ]
-
-
-class Nth(Func):
-    """In which of the stretches that begin at these times a time lies: much cheaper than its day in a zone."""
-
-    function = "WIDTH_BUCKET"
-    output_field = IntegerField()
-
-    def __init__(self, time: str, began: list[datetime]) -> None:
-        super().__init__(F(time), Value(began, output_field=ArrayField(DateTimeField())))
 
 
 # ---- a day and a week ------------------------------------------------------------------------------------------------
@@ -109,51 +92,93 @@ class Record:
 def record(shop: Shop, last: date, n: int, zone: ZoneInfo) -> Record:
     """The last n days, of which a week is told in more detail."""
     each = days(shop, last, n, zone)
-    week, today = (bounds(day, zone)[0] for day in (each[-WEEK].day, last))
-    done = list(done_since(shop, week, today))
+    done = done_since(shop, *(bounds(day, zone)[0] for day in (each[-WEEK].day, last)))
     return Record(
         each,
-        tally(each[-1:], [(what, n, total) for what, _n, _total, n, total in done]),
-        tally(each[-WEEK:], [(what, n, total) for what, n, total, _n, _total in done]),
-        release_latency(shop, week),
-        tracking_latency(shop, week),
+        tally(each[-1:], [(one.kind, one.currency, one.today, one.today_total) for one in done]),
+        tally(each[-WEEK:], [(one.kind, one.currency, one.week, one.week_total) for one in done]),
+        latency(done, RELEASED),
+        latency(done, TRACKED),
     )
 
 
-def tally(placed: list[Day], done: list[tuple[str, int, Decimal | None]]) -> Tally:
+def tally(placed: list[Day], done: list[tuple[str, str, int, Decimal | None]]) -> Tally:
     return Tally(
         came=sum(day.known for day in placed),
-        finalized=sum(n for what, n, _total in done if what != SENT),
-        shipped=sum(n for what, n, _total in done if what == SENT),
-        sold=[(currency, total) for currency, _n, total in done if total is not None],
+        finalized=sum(n for kind, _currency, n, _total in done if kind == SOLD),
+        shipped=sum(n for kind, _currency, n, _total in done if kind == SENT),
+        sold=[(currency, total) for kind, currency, _n, total in done if kind == SOLD and total is not None],
     )
 
 
-def done_since(shop: Shop, week: datetime, today: datetime) -> QuerySet[Any, Any]:
-    """A row for each currency that orders went into Shopify in, and one for the tracking numbers that TikTok accepted:
-    how many and their value, since the first time and since the second."""
-    orders = Order.objects.filter(shop=shop, finalized_at__gte=week).order_by().values("currency")
-    parcels = Parcel.objects.filter(shop=shop, accepted_at__gte=week)
-    no_value = Value(None, DecimalField())
-    since_today = Q(finalized_at__gte=today)
-    sold = orders.annotate(
-        week=Count("*"),
-        week_total=Sum("expected_total"),
-        today=Count("pk", filter=since_today),
-        today_total=Sum("expected_total", filter=since_today),
-    ).values_list("currency", "week", "week_total", "today", "today_total")
-    sent = (
-        parcels.annotate(what=Value(SENT))
-        .values("what")
-        .annotate(
-            week=Count("*"),
-            week_total=no_value,
-            today=Count("pk", filter=Q(accepted_at__gte=today)),
-            today_total=no_value,
-        )
-        .values_list("what", "week", "week_total", "today", "today_total")
-    )
-    return sold.union(sent, all=True).order_by("currency")
+class Done(NamedTuple):
+    """So many of a kind, and their value, since a week began and since today. Of what lasted: the median and the 95th
+    percentile in seconds."""
+
+    kind: str
+    currency: str
+    week: int
+    week_total: Decimal | None
+    today: int
+    today_total: Decimal | None
+    seconds: list[float] | None
+
+
+SOLD, SENT, RELEASED, TRACKED = "sold", "sent", "released", "tracked"
+# One statement, for all of it is on one page. Each part reads one index.
+DONE = """\
+SELECT 'sold', currency, COUNT(*), SUM(expected_total),
+       COUNT(*) FILTER (WHERE finalized_at >= %(today)s),
+       SUM(expected_total) FILTER (WHERE finalized_at >= %(today)s), NULL::float8[]
+FROM connector_order WHERE shop_id = %(shop)s AND finalized_at >= %(week)s GROUP BY currency
+UNION ALL
+SELECT 'sent', '', COUNT(*), NULL, COUNT(*) FILTER (WHERE accepted_at >= %(today)s), NULL, NULL
+FROM connector_parcel WHERE shop_id = %(shop)s AND accepted_at >= %(week)s
+UNION ALL
+SELECT 'released', '', COUNT(*), NULL, 0, NULL, PERCENTILE_CONT(ARRAY[0.5, 0.95])
+       WITHIN GROUP (ORDER BY DATE_PART('epoch', finalized_at - released_at))
+FROM connector_order AS done
+WHERE shop_id = %(shop)s AND finalized_at >= %(week)s AND released_at IS NOT NULL
+AND NOT EXISTS (SELECT FROM connector_orderlog WHERE what = 'asked' AND order_id = done.id)
+UNION ALL
+SELECT 'tracked', '', COUNT(*), NULL, 0, NULL, PERCENTILE_CONT(ARRAY[0.5, 0.95])
+       WITHIN GROUP (ORDER BY DATE_PART('epoch', accepted_at - fulfilled_at))
+FROM connector_parcel AS done
+WHERE shop_id = %(shop)s AND accepted_at >= %(week)s AND fulfilled_at IS NOT NULL
+AND NOT EXISTS (
+    SELECT FROM connector_orderlog
+    WHERE what = 'asked' AND order_id = done.order_id AND parcel_id = done.id
+)
+ORDER BY 1, 2
+"""
+
+
+def done_since(shop: Shop, week: datetime, today: datetime) -> list[Done]:
+    """A row for each currency that orders went into Shopify in, one for the tracking numbers that TikTok accepted; and
+    how long it took from TikTok's release to the Shopify order, and from Shopify's fulfillment to TikTok's yes, without
+    what somebody had to be asked about."""
+    with connection.cursor() as cursor:
+        cursor.execute(DONE, {"shop": shop.pk, "week": week, "today": today})
+        return [Done(*row) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long something took, in seconds; of `n` cases. None without a case."""
+
+    n: int
+    p50: float | None
+    p95: float | None
+
+    @property
+    def within_target(self) -> bool:
+        return self.p95 is not None and self.p95 <= TARGET_SECONDS
+
+
+def latency(done: list[Done], kind: str) -> Latency:
+    [found] = (one for one in done if one.kind == kind)
+    p50, p95 = (max(0.0, one) for one in found.seconds) if found.seconds else (None, None)
+    return Latency(found.week, p50, p95)
 
 
 # ---- what waits ------------------------------------------------------------------------------------------------------
@@ -216,48 +241,3 @@ def deadlines(shop: Shop) -> Deadlines:
     if not first:
         return Deadlines(0, 0, 0, [])
     return Deadlines(first[0].late, first[0].very_soon, first[0].soon, first)
-
-
-# ---- how fast it goes ------------------------------------------------------------------------------------------------
-
-
-class Percentiles(Aggregate):
-    """The median and the 95th percentile of an interval, in seconds."""
-
-    function = "PERCENTILE_CONT"
-    template = "%(function)s(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY DATE_PART('epoch', %(expressions)s))"
-    output_field = ArrayField(FloatField())
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """How long something took, in seconds; of `n` cases. None without a case."""
-
-    n: int
-    p50: float | None
-    p95: float | None
-
-    @property
-    def within_target(self) -> bool:
-        return self.p95 is not None and self.p95 <= TARGET_SECONDS
-
-
-def release_latency(shop: Shop, since: datetime) -> Latency:
-    """From TikTok's release of an order to the Shopify order, of the orders that nobody had to be asked about."""
-    asked = OrderLog.objects.filter(order=OuterRef("pk"), what="asked")
-    done = Order.objects.filter(~Exists(asked), shop=shop, finalized_at__gte=since, released_at__isnull=False)
-    return latency(done.aggregate(n=Count("*"), seconds=Percentiles(F("finalized_at") - F("released_at"))))
-
-
-def tracking_latency(shop: Shop, since: datetime) -> Latency:
-    """From a fulfillment in Shopify to TikTok's yes, of the numbers that nobody had to be asked about."""
-    asked = OrderLog.objects.filter(order=OuterRef("order"), parcel=OuterRef("pk"), what="asked")
-    done = Parcel.objects.filter(
-        ~Exists(asked), shop=shop, accepted_at__gte=since, fulfilled_at__isnull=False
-    )
-    return latency(done.aggregate(n=Count("*"), seconds=Percentiles(F("accepted_at") - F("fulfilled_at"))))
-
-
-def latency(found: dict[str, Any]) -> Latency:
-    p50, p95 = (max(0.0, one) for one in found["seconds"]) if found["seconds"] else (None, None)
-    return Latency(found["n"], p50, p95)

@@ -386,11 +386,12 @@ def test_latency_is_measured_by_both_platforms_times_and_leaves_out_what_a_perso
             fulfilled_at=now - timedelta(seconds=seconds / 2),
         )
     OrderLog.objects.create(order=order, parcel=parcel, what="asked")
-    released = figures.release_latency(shop, now - timedelta(days=7))
-    tracked = figures.tracking_latency(shop, now - timedelta(days=7))
+    record = figures.record(shop, now.date(), 14, ZoneInfo("UTC"))
+    released, tracked = record.released, record.tracked
     assert (released.n, released.p50, tracked.n, tracked.p50) == (2, 3.0, 2, 1.5)
     assert released.within_target and tracked.p95 == pytest.approx(1.95)
 
 
 def test_without_a_case_there_is_no_latency(shop):
-    assert figures.release_latency(shop, timezone.now()) == figures.Latency(0, None, None)
+    record = figures.record(shop, timezone.now().date(), 14, ZoneInfo("UTC"))
+    assert record.released == record.tracked == figures.Latency(0, None, None)
