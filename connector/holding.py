@@ -21,7 +21,7 @@ from connector.observing import (
 )
 from connector.platforms import shopify_for
 from connector.states import OrderState as State
-from connector.waits import next_look, own_delay, ready_due, reservation_ends, reserve_until
+from connector.waits import next_look, own_delay, ready_due, reservation_ends, reserve_until, sku_due
 from connector.work import Later
 from shopify_app.orders import Draft
 from tiktok.orders import Order as Source
@@ -105,7 +105,7 @@ def tend(order: Order, source: Source, draft: Draft) -> None:
     if to_rewrite(order, source) or reservation_ends(order):
         choice = choose(order, source)
         if choice.reason:
-            return order.ask(choice.reason, choice.detail, **facts)
+            return order.ask(choice.reason, choice.detail, due_at=sku_due(), **facts)
         draft = rewrite(order, source, choice, reserve_until=reserve_until(order, source))
         if draft.total != order.expected_total:
             return order.ask("total_mismatch", sums(order.expected_total, draft), **facts)
@@ -130,7 +130,7 @@ def release(order: Order, source: Source, draft: Draft) -> None:
     if not order.prepared_at or to_rewrite(order, source) or address_is_newer(order, source):
         choice = choose(order, source)
         if choice.reason:
-            return order.ask(choice.reason, choice.detail, **facts)
+            return order.ask(choice.reason, choice.detail, due_at=sku_due(), **facts)
         draft = prepare(order, source, choice, draft)
     if not draft.ready:
         raise Later(ready_due(order), ready_looks=order.ready_looks + 1)
