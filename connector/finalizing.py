@@ -50,15 +50,25 @@ def finalize(order: Order, source: Source, done: CompletedOrder, **facts: Any) -
 
 def completed_elsewhere(order: Order, source: Source, draft: Draft) -> None:
     """The draft is complete: our answer was lost, or a merchant did it by hand, then without the address."""
-    state = shopify_for(order.shop, live=order.live).get_order(draft.order_id)
+    shopify = shopify_for(order.shop, live=order.live)
+    state = shopify.get_order(draft.order_id) if draft.order_id else None
     if state is None:
-        return order.ask("merchant_deleted", **observed(order, source), draft_touched=False)
+        return deleted_already(order, source)
     by_hand = order.complete_sent_at is None
     held = [] if order.prepared_at else [mapping.HOLD_TAG]  # it still carries the tag of a held draft
     facts: dict[str, Any] = {"order_touched": True, "fulfillments_read_at": None, "flags": held}
     if by_hand and source.status == "ON_HOLD":
         facts |= {"reason": "draft_completed_by_hand"}
     return finalize(order, source, with_lines(order, state), **facts)
+
+
+def deleted_already(order: Order, source: Source) -> None:
+    """The draft's order is gone again: a person's turn, unless nothing is expected of it any more."""
+    if source.cancelled:
+        return order.move(State.CANCELLED, **observed(order, source))
+    if order.skip:
+        return order.move(State.SKIPPED, reason="skipped_by_person", **observed(order, source))
+    return order.ask("merchant_deleted", **observed(order, source), draft_touched=False)
 
 
 def with_lines(order: Order, state: OrderState) -> CompletedOrder:

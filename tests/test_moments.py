@@ -336,3 +336,35 @@ def age_lists() -> None:
     assert parcels.lists
     for key, (until, providers) in parcels.lists.items():
         parcels.lists[key] = (until - 600, providers)
+
+
+# ---- completed by a merchant and deleted before we knew ----
+
+
+def gone_unheard(world: World) -> Order:
+    """A held order whose draft a merchant completed, and whose Shopify order he deleted."""
+    order = world.placed()
+    world.shopify.webhooks.drop_share(1)
+    made = world.store.complete_draft(order.draft_gid)
+    world.store.cancel_order(made.id)
+    world.store.delete_order(made.id)
+    choices.look_again(order, by="7")
+    world.settle()
+    assert world.order(order.tiktok_id).reason == "merchant_deleted"
+    return order
+
+
+def test_an_order_that_a_merchant_completed_and_deleted_is_over_when_tiktok_cancels_it(world):
+    order = gone_unheard(world)
+    world.tiktok.cancel(order.tiktok_id)
+    world.settle()
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason) == (State.CANCELLED, "")
+
+
+def test_an_order_that_a_merchant_completed_and_deleted_can_be_kept_out(world):
+    order = gone_unheard(world)
+    choices.skip(order, by="7")
+    world.settle()
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason) == (State.SKIPPED, "skipped_by_person")
