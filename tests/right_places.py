@@ -38,7 +38,11 @@ EXPLAINED = {
     "lines_changed_after_finalize": {"lines cancelled"},
     "address_changed_after_shipped": {"address changed"},
     "no_lines": {"lines cancelled"},
+    "skipped_by_person": {"kept out"},
 }
+TAKEN = "GONE"  # the SKU of a variant that no longer carries its own
+# What keeps no number from TikTok.
+HARMLESS = {"address changed", "kept out", "unmapped"}
 
 
 @dataclass
@@ -46,8 +50,12 @@ class Deeds:
     """What was done to one order, and the numbers that a merchant gave its fulfillments."""
 
     done: set[str] = field(default_factory=set)
-    numbers: dict[str, str] = field(default_factory=dict)  # number -> fulfillment
+    numbers: dict[str, str] = field(default_factory=dict)  # number -> fulfillment, as Shopify has them now
+    withdrawn: set[str] = field(default_factory=set)  # numbers of fulfillments that were cancelled
     disturbed: bool = False  # a fulfillment was changed or cancelled, or units left the order
+    wish: str = ""  # "out", "in": what a person last chose while it was not in Shopify
+    seen: dict[str, Any] = field(default_factory=dict)  # what a person marked as seen: reason -> its figures
+    raced: bool = False  # something happened under a worker's hands: what it then did may have been too late
 
 
 Book = dict[str, Deeds]
@@ -63,7 +71,7 @@ def wrong_now(world: World, book: Book) -> list[str]:
     found += [f"against Shopify's contract: {one}" for one in world.shopify.violations]
     for id in book:
         found += [f"{id}: {words}" for words in doubled(world, id)]
-    return found + sent_twice(world) + unwanted_completions(world)
+    return found + [*sent_twice(world), *unwanted_completions(world)]
 
 
 def asked(violations: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -81,12 +89,17 @@ def doubled(world: World, id: str) -> Iterator[str]:
         yield "a draft beside the Shopify order"
 
 
-def sent_twice(world: World) -> list[str]:
-    """A unit that TikTok was told of by two calls of ours."""
-    units = Counter(
-        (entry["order_id"], unit) for entry in world.tiktok_effects("ship") for unit in entry["line_ids"]
-    )
-    return [f"{order_id}: unit {unit} was sent {n} times" for (order_id, unit), n in units.items() if n > 1]
+def sent_twice(world: World) -> Iterator[str]:
+    """A unit that TikTok was told of by two calls of ours, or a number that it had from us and was told again."""
+    ships = world.tiktok_effects("ship")
+    units = Counter((entry["order_id"], unit) for entry in ships for unit in entry["line_ids"])
+    for (order_id, unit), n in units.items():
+        if n > 1:
+            yield f"{order_id}: unit {unit} was sent {n} times"
+    known = {(entry["order_id"], entry["number"]) for entry in ships}
+    for entry in world.tiktok_effects("ship_refused"):
+        if (entry["order_id"], entry["number"]) in known:
+            yield f"{entry['order_id']}: {entry['number']} was sent again: {entry['message']}"
 
 
 def unwanted_completions(world: World) -> list[str]:
@@ -113,6 +126,23 @@ def wrong_birth(world: World, entry: dict[str, Any]) -> Iterator[str]:
         yield f"completed with {entry['total']} instead of {total_of(source)}"
     if not entry["paid"]:
         yield "completed without its payment"
+    if (order := world.store.orders.get(entry["order"])) and sold_as(order) != sold_at_tiktok(world, source):
+        yield f"completed with {sold_as(order)} instead of {sold_at_tiktok(world, source)}"
+
+
+def sold_as(order: Any) -> Counter[str | None]:
+    """Units of each variant."""
+    return sum((Counter({line.variant_id: line.quantity}) for line in order.lines), Counter())
+
+
+def sold_at_tiktok(world: World, source: Source) -> Counter[str | None]:
+    return Counter(variant_of(world, line.sku.seller_sku) for line in source.live_lines)
+
+
+def variant_of(world: World, sku: str) -> str:
+    """The variant that stands for a SKU, also while a merchant has taken the SKU from it."""
+    carried = {variant.sku: variant.id for variant in world.store.variants.values()}
+    return carried.get(sku) or carried[TAKEN]
 
 
 def total_of(source: Source) -> Decimal:
@@ -166,10 +196,19 @@ def misplaced(world: World, row: Order, deeds: Deeds) -> Iterator[str]:
     if source.status == CANCELLED:
         if drafts or any("tiktok-cancelled" not in order.tags for order in alive):
             yield "cancelled at TikTok, alive in Shopify"
+        if not alive and (row.state, row.reason) != (State.CANCELLED, ""):
+            yield "cancelled at TikTok, and not ended"
         return
+    if row.reason in deeds.seen and deeds.seen[row.reason] == row.detail:
+        yield "asks what a person has seen already"
+    by_hand = "draft completed" in deeds.done
+    if deeds.wish == "out" and not by_hand and (drafts or alive):
+        yield "a person keeps it out, and it stands in Shopify"
     if row.state in (State.SKIPPED, State.OUTSIDE):
-        if drafts or alive or "shipped outside" not in deeds.done:
-            yield "kept out, and stands in Shopify" if drafts or alive else "kept out without a cause"
+        if drafts or alive:
+            yield "kept out, and stands in Shopify"
+        if deeds.wish == "in" or (deeds.wish != "out" and "shipped outside" not in deeds.done):
+            yield "kept out without a cause"
         return
     if alive:
         yield from misnamed(row, alive[0], source)
@@ -196,11 +235,25 @@ def misdirected(world: World, row: Order, deeds: Deeds) -> Iterator[str]:
     silent = [p for p in row.parcels.filter(state=ParcelState.WAITING, reason="") if row.order_gid]
     for parcel in silent:
         yield f"parcel {parcel.number} waits and says not for what: {parcel.last_error}"
-    if deeds.disturbed or deeds.done - {"address changed"} or source.status == CANCELLED:
-        return
+    parcels = {parcel.number: parcel for parcel in row.parcels.all()}
     told = {line.number for line in source.lines}
+    if source.status == CANCELLED or not row.order_gid or "order deleted" in deeds.done:
+        return
     for number in deeds.numbers.keys() - told:
-        yield f"{number} has not reached TikTok: {list(row.parcels.values_list('number', 'state', 'reason'))}"
+        if not (deeds.disturbed or deeds.done - HARMLESS):
+            yield f"{number} has not reached TikTok: {parcels_told(row)}"
+        elif number not in parcels or not parcels[number].reason:
+            yield f"{number} is not at TikTok and nobody is asked: {parcels_told(row)}"
+    for number in deeds.numbers.keys() & told & parcels.keys():
+        if parcels[number].state != ParcelState.ACCEPTED:
+            yield f"{number} is at TikTok and we do not know it: {parcels_told(row)}"
+    for number in deeds.withdrawn & told:
+        if number in parcels and not parcels[number].reason:
+            yield f"the fulfillment of {number} was cancelled and nobody is asked: {parcels_told(row)}"
+
+
+def parcels_told(row: Order) -> list[Any]:
+    return list(row.parcels.values_list("number", "state", "reason"))
 
 
 # ---- the platforms' books ----
