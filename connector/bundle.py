@@ -79,6 +79,7 @@ def store(shop: Shop) -> dict[str, Any]:
         "scopes": shop.scopes,
         "missing_scopes": list(shop.missing_scopes()),
         "paused_reason": shop.paused_reason,
+        "last_webhook_at": moment(shop.last_webhook_at),
         "access_expires_at": moment(shop.access_expires_at),
         "refresh_expires_at": moment(shop.refresh_expires_at),
     }

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
-from connector import audits, inbox, neighbours, parcels, pulls, sql, steps, wake
+from connector import audits, heard, inbox, neighbours, parcels, pulls, sql, steps, wake
 from connector.models import Audit, Connection, InboxEvent, Order, Parcel
 from connector.platforms import backfill_room
 from connector.turns import Turn, Turns
@@ -91,7 +91,8 @@ def claim(shop_id: int, n: int, round: int = 0, begun: int = 0) -> list[Work]:
         free = n - len(rows)
         if free:
             rows += claim_orders(shop_id, free, begun) if model is Order else take(model, shop_id, free)
-    neighbours.introduce(shop_id, rows)
+    if neighbours.introduce(shop_id, rows):
+        heard.remember(rows)
     return rows
 
 

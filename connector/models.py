@@ -33,6 +33,7 @@ DAILY = timedelta(days=1)
 GRANT_WARNING = timedelta(days=30)
 
 
+PULLED = "pull:"  # how the key of an event begins that no platform posted
 FORGET_BATCH = 500  # small, so that no table is held for long
 
 
@@ -226,10 +227,15 @@ class InboxEvent(Work):
             Index(fields=["received_at"], name="inboxevent_received"),
         ]
 
+    @property
+    def posted(self) -> bool:
+        """Whether a platform posted it; else a pull of ours rang."""
+        return not self.key.startswith(PULLED)
+
     @staticmethod
     def ring(source: str, topic: str, shop_id: int, facts: dict[str, Any], at: datetime) -> None:
         """A doorbell of our own: a pull saw what a webhook may not have told. Rings once for each state seen."""
-        key = f"pull:{topic}:{facts['id']}:{at.isoformat()}"
+        key = f"{PULLED}{topic}:{facts['id']}:{at.isoformat()}"
         event = InboxEvent(
             source=source,
             key=key,

@@ -24,18 +24,18 @@ WHERE s.id = %(shop)s
 """
 
 
-def introduce(shop_id: int, rows: Iterable[Work]) -> None:
-    """Give each row of the shop its own copies: a step may refresh a token or pause a connection.
+def introduce(shop_id: int, rows: Iterable[Work]) -> bool:
+    """Give each row of the shop its own copies: a step may refresh a token or pause a connection. Whether it did.
 
     The rows were claimed with VERSIONS beside them.
     """
     rows = list(rows)
     if not rows:
-        return
+        return False
     try:
         shop, connections = known(shop_id, rows[-1].beside)
     except Shop.DoesNotExist:  # forgotten meanwhile, and its rows with it
-        return
+        return False
     parcels = [row.order_id for row in rows if isinstance(row, Parcel)]
     orders = {order.pk: order for order in sql.find(Order, "id = ANY(%s)", [parcels])} if parcels else {}
     for row in rows:
@@ -50,6 +50,7 @@ def introduce(shop_id: int, rows: Iterable[Work]) -> None:
             row.order = copy(orders[row.order_id])
             settle(row.order, connections)
             row.shop = row.order.shop
+    return True
 
 
 def settle(order: Order, connections: dict[int, Connection]) -> None:

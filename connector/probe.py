@@ -9,7 +9,7 @@ from django.db.models import Count
 
 import shopify_app.probe
 import tiktok.probe
-from connector.models import Connection, InboxEvent
+from connector.models import PULLED, Connection, InboxEvent
 from connector.platforms import tiktok_for
 from connector.setup import TOPICS
 from shopify_app.models import Shop
@@ -39,7 +39,7 @@ def facts(shop: Shop, bench: Workbench, only: Iterable[str] = CHOICES) -> Iterat
 
 def repeated_deliveries(shop: Shop) -> Fact:
     """Whether one event ever came under two webhook ids. A repeat under the same id is not stored, so not seen."""
-    stored = InboxEvent.objects.filter(shop=shop, source="shopify").exclude(key__startswith="pull:")
+    stored = InboxEvent.objects.filter(shop=shop, source="shopify").exclude(key__startswith=PULLED)
     doubled = stored.values("topic", "subject", "triggered_at").annotate(n=Count("pk")).filter(n__gt=1)
     pairs = doubled.exclude(subject="").count()
     seen = f"{stored.count()} deliveries, {pairs} event(s) under two ids"

@@ -64,6 +64,7 @@ class Shop(models.Model):
     installed_at = models.DateTimeField(null=True, blank=True)
     uninstalled_at = models.DateTimeField(null=True, blank=True)
     paused_reason = models.CharField(max_length=255, blank=True, default="")
+    last_webhook_at = models.DateTimeField(null=True, blank=True)
     settings = models.JSONField(default=dict, blank=True)
 
     objects = ShopQuerySet.as_manager()

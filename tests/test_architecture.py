@@ -12,7 +12,7 @@ FLOORS = [
     {"mapping", "states", "carriers", "rules", "policy"},
     {"work"},
     {"models"},
-    {"observing", "waits", "matching", "neighbours"},
+    {"observing", "waits", "matching", "neighbours", "heard"},
     {"finalizing"},
     {"importing"},
     {"holding", "following"},

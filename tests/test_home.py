@@ -8,12 +8,14 @@ import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.formats import date_format
 
-from connector import figures, guide
+from connector import figures, guide, jobs
 from connector.guide import Mark
 from connector.health import health_of
-from connector.models import Connection, Heartbeat, Order, OrderLine, OrderLog, Parcel, SkuLink
+from connector.models import Connection, Heartbeat, InboxEvent, Order, OrderLine, OrderLog, Parcel, SkuLink
 from connector.states import OrderState, ParcelState
+from shopify_app.models import Shop
 from tests.planting import connect, plant
 from tests.shopify_script import make_shop
 from tests.visits import Visitor, text
@@ -301,6 +303,47 @@ def test_the_standing_part_stays_still_until_something_changed(connection, visit
 def test_a_card_says_how_a_connection_does(connection, visitor, facts, words):
     Connection.objects.update(**facts)
     assert words in text(visitor.open("/"))
+
+
+def ring(shop, key, minutes, source="shopify"):
+    at = timezone.now() - timedelta(minutes=minutes)
+    facts = {"source": source, "key": key, "topic": "products/update", "received_at": at, "due_at": at}
+    InboxEvent.objects.create(shop=shop, **facts)
+
+
+def last_heard(shop):
+    return round((timezone.now() - Shop.objects.get(pk=shop.pk).last_webhook_at) / timedelta(minutes=1))
+
+
+def test_a_card_says_when_shopify_last_rang_and_not_when_a_pull_of_ours_did(
+    transactional_db, connection, shop, visitor
+):
+    assert "Last news from Shopify –" in text(visitor.open("/"))
+    ring(shop, "a", minutes=30)
+    ring(shop, "b", minutes=20)
+    ring(shop, "pull:products/update:1:x", minutes=10)
+    ring(shop, "c", minutes=5, source="tiktok")
+    jobs.claim(shop.pk, 8)
+    assert last_heard(shop) == 20
+    at = Shop.objects.get(pk=shop.pk).last_webhook_at.astimezone(shop.zone)
+    assert f"Last news from Shopify {date_format(at, 'M j, H:i')}" in text(visitor.open("/"))
+    ring(shop, "late", minutes=25)  # answered after a newer one
+    jobs.claim(shop.pk, 8)
+    assert last_heard(shop) == 20
+
+
+def test_a_flood_from_shopify_is_remembered_once_a_minute_and_not_once_an_event(
+    transactional_db, connection, shop
+):
+    for i in range(20):
+        ring(shop, str(i), minutes=5 - i / 60)
+    with CaptureQueriesContext(database) as asked:
+        while jobs.claim(shop.pk, 4):
+            pass
+    assert sum('SET "last_webhook_at"' in query["sql"] for query in asked) == 1
+    ring(shop, "later", minutes=3)
+    jobs.claim(shop.pk, 8)
+    assert last_heard(shop) == 3
 
 
 def test_a_clock_that_stands_still_is_said(connection, visitor):

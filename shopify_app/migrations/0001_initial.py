@@ -32,6 +32,7 @@ class Migration(migrations.Migration):
                 ('installed_at', models.DateTimeField(blank=True, null=True)),
                 ('uninstalled_at', models.DateTimeField(blank=True, null=True)),
                 ('paused_reason', models.CharField(blank=True, default='', max_length=255)),
+                ('last_webhook_at', models.DateTimeField(blank=True, null=True)),
                 ('settings', models.JSONField(blank=True, default=dict)),
             ],
         ),
