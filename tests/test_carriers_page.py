@@ -86,6 +86,11 @@ def test_a_name_without_letters_or_a_carrier_that_tiktok_does_not_list_is_refuse
         ("9400111899223100001984", "", "USPS: the shape fits and the check digit holds"),
         ("9400111899223100001985", "USPS", "We would not send 9400111899223100001985"),
         ("9400111899223100001985", "USPS", "the shape fits, but the check digit does not hold"),
+        (
+            "3003352660",
+            "",
+            "More than one carrier prints numbers of this shape: give the carrier's name too.",
+        ),
         ("ABC-12345", "Nobody Express", "No carrier that we know prints numbers of this shape"),
         ("", "", "Type a number first"),
     ],

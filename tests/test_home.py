@@ -305,6 +305,11 @@ def test_a_card_says_how_a_connection_does(connection, visitor, facts, words):
     assert words in text(visitor.open("/"))
 
 
+def test_a_card_promises_to_renew_only_what_renews_itself(connection, visitor):
+    page = text(visitor.open("/"))
+    assert "Shopify's permission is renewed by itself, TikTok's when you connect again" in page
+
+
 def ring(shop, key, minutes, source="shopify"):
     at = timezone.now() - timedelta(minutes=minutes)
     facts = {"source": source, "key": key, "topic": "products/update", "received_at": at, "due_at": at}

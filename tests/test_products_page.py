@@ -73,7 +73,9 @@ def test_a_person_finds_the_variant_and_the_waiting_order_goes_on(world, visitor
     order = world.placed(lines=[("TT-ONLY-7", 1)])
     assert order.reason == "sku_unmapped"
     keyring = sku("TT-ONLY-7")
-    assert "Shopify finds nothing" in text(visitor.open(f"/products/{keyring.pk}"))
+    assert "Shopify finds nothing for “TT-ONLY-7”. Try a few words of its title." in text(
+        visitor.open(f"/products/{keyring.pk}")
+    )
     found = visitor.open(f"/products/{keyring.pk}", words="white").content.decode()
     variant = world.store.variant("MUG-WHT").id
     assert f'name="variant" value="{variant}"' in found
