@@ -201,6 +201,7 @@ def correct_address(order: Order, source: Source, changes: list[dict[str, Any]])
         told = told_of_address(order)
         return {"changed_lines": [*changes, {"what": ADDRESS, "told": told}]} if told else {}
     note = words_after_the_hold(order) if never else None
+    order.hold_on()
     shopify_for(order.shop).set_order_address(order.order_gid, address, note)
     order.wrote("orderUpdate", order=order.order_gid, changed=["address", "note"] if note else ["address"])
     return {"addressed_as_of": source.update_time}

@@ -78,6 +78,7 @@ def take_away(order: Order, why: str) -> Draft | None:
     if draft is not None and draft.completed:
         return draft
     if draft is not None:
+        order.hold_on()
         shopify.delete_draft(order.draft_gid)
         order.wrote("draftOrderDelete", draft=order.draft_gid, why=why)
     if order.create_tries > 1:
@@ -180,6 +181,7 @@ def rewrite(order: Order, source: Source, choice: matching.Match, **changes: Any
         facts |= priced(order, source) | {"restore": False}
     if "reserve_until" in changes:
         facts["reserved_until"] = changes["reserve_until"]
+    order.hold_on()  # what we read may be old: whoever has the row now has written what is newer
     draft = shopify_for(order.shop, live=order.live).update_draft(order.draft_gid, **changes)
     order.wrote("draftOrderUpdate", draft=draft.id, changed=sorted(changes), total=str(draft.total))
     order.keep(**facts | seen(draft))

@@ -111,6 +111,12 @@ class Work(models.Model):
         self.leased_until = until
         self._remember(facts)
 
+    def hold_on(self) -> None:
+        """Before an effect that must not come late: the row is ours for as long as a call may take, or Overtaken."""
+        call = timedelta(seconds=settings.CALL_DEADLINE_SECONDS)
+        if self.leased_until is not None and self.leased_until - timezone.now() < call:
+            self.keep()
+
     def release(self, due_at: datetime | None, note: models.Model | None = None, **facts: Any) -> None:
         """Hand the row back, and store a note of it. A wake-up that came meanwhile wins over our due_at."""
         self._guarded(DUE_UNLESS_WAKED, [self.due_at, due_at], note, leased_until=None, **facts)

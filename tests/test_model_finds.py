@@ -2,9 +2,11 @@
 
 import time
 
-from test_recovery import reconnect
+from test_model import TimeMachine, in_a_thread, meanwhile  # noqa: F401  (a fixture)
+from test_recovery import drain_as_a_worker, reconnect
 from world import World
 
+from connector import jobs
 from connector.models import Connection
 from connector.states import OrderState as State
 
@@ -18,3 +20,24 @@ def test_word_of_a_lost_grant_that_comes_after_the_new_grant_pauses_nothing(worl
     world.settle()
     assert Connection.objects.get().paused_reason == ""
     assert world.placed().state == State.ON_HOLD
+
+
+def test_a_worker_that_was_overtaken_puts_no_old_address_over_a_newer_one(hard_world, meanwhile, monkeypatch):  # noqa: F811
+    world, machine = hard_world, TimeMachine(monkeypatch)
+    order = world.placed()
+    world.shopify.settings.change(ready_after=5.0)
+
+    def another_worker_takes_the_row() -> None:
+        world.tiktok.change_address(order.tiktok_id, address_line1="77 New Street")
+        machine.forward(world, 31)
+        in_a_thread(drain_as_a_worker, world.shop.pk)
+
+    world.tiktok.release(order.tiktok_id)
+    with meanwhile.the_next("draft_get", another_worker_takes_the_row):
+        world.tiktok.webhooks.settle(5)
+        jobs.drain(world.shop.pk)
+        assert meanwhile.deed is None
+    machine.forward(world, 20)
+    world.settle()
+    [placed] = world.store.orders.values()
+    assert (placed.shipping_address or {})["address1"] == "77 New Street"
