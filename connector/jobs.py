@@ -15,11 +15,10 @@ from connector import audits, heard, inbox, neighbours, parcels, pulls, sql, ste
 from connector.models import Audit, Connection, InboxEvent, Order, Parcel
 from connector.platforms import backfill_room
 from connector.turns import Turn, Turns
-from connector.work import BACKFILL, EITHER, LIVE, Row, Work, run
+from connector.work import BACKFILL, EITHER, LIVE, Work, run
 
 log = logging.getLogger(__name__)
 
-# In this order a shop's work is taken: what a doorbell means, then what is on its way back, then orders, then pulls.
 STEPS: dict[type[Work], Callable[[Any], None]] = {
     InboxEvent: inbox.answer,
     Parcel: parcels.advance_parcel,
@@ -31,10 +30,19 @@ STEPS: dict[type[Work], Callable[[Any], None]] = {
 # Every so many rounds another kind goes first, so that a flood of doorbells starves no order.
 OTHERS_FIRST = 4
 
-DUE = """EXISTS (SELECT FROM {table} WHERE shop_id = %(shop)s AND due_at <= %(now)s
+# In this order a shop's work is taken: what a doorbell means, then what is on its way back, then orders, then pulls.
+Kind = tuple[type[Work], str]
+KINDS: tuple[Kind, ...] = (
+    (InboxEvent, EITHER),
+    (Parcel, EITHER),
+    (Order, LIVE),
+    (Connection, EITHER),
+    (Audit, EITHER),
+    (Order, BACKFILL),
+)
+DUE = """EXISTS (SELECT FROM {table} WHERE shop_id = %(shop)s AND due_at <= %(now)s {only}
                          AND (leased_until IS NULL OR leased_until < %(now)s))"""
-DUE_KINDS = "SELECT " + ", ".join(DUE.format(table=model._meta.db_table) for model in STEPS)
-DUE_OLDER = "SELECT " + DUE.format(table=Order._meta.db_table).removesuffix(")") + " AND NOT live)"
+DUE_KINDS = "SELECT " + ", ".join(DUE.format(table=model._meta.db_table, only=only) for model, only in KINDS)
 
 pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix="row")
 
@@ -87,43 +95,34 @@ def take_turn(shop_id: int, turn: Turn) -> None:
 def claim(shop_id: int, n: int, round: int = 0, begun: int = 0) -> list[Work]:
     """Up to n due rows of the shop. `begun` older orders are under way already."""
     rows: list[Work] = []
-    for model in in_turn(due_kinds(shop_id), round) if n > 0 else ():
-        free = n - len(rows)
-        if free:
-            rows += claim_orders(shop_id, free, begun) if model is Order else take(model, shop_id, free)
+    for model, only in in_turn(due_kinds(shop_id), round) if n > 0 else ():
+        room = n - len(rows)
+        if only is BACKFILL and room:  # the others stay due
+            room = min(room, backfill_room(shop_id) - begun)
+        if room > 0:
+            rows += model.claim(shop_id, room, only, beside=neighbours.VERSIONS)
     if neighbours.introduce(shop_id, rows):
         heard.remember(rows)
     return rows
-
-
-def claim_orders(shop_id: int, n: int, begun: int) -> list[Order]:
-    """Older orders only as many as the shop's budget lets begin: the others stay due."""
-    rows = take(Order, shop_id, n, LIVE)
-    if len(rows) < n and sql.value(DUE_OLDER, {"shop": shop_id, "now": timezone.now()}):
-        room = min(n - len(rows), backfill_room(shop_id) - begun)
-        rows += take(Order, shop_id, room, BACKFILL) if room > 0 else []
-    return rows
-
-
-def take(model: type[Row], shop_id: int, n: int, only: str = EITHER) -> list[Row]:
-    return model.claim(shop_id, n, only, beside=neighbours.VERSIONS)
 
 
 def is_backfill(row: Work) -> bool:
     return isinstance(row, Order) and not row.live
 
 
-def in_turn(kinds: list[type[Work]], round: int) -> list[type[Work]]:
-    """The kinds in their order, but each of them now and then at the head."""
+def in_turn(kinds: list[Kind], round: int) -> list[Kind]:
+    """The kinds in their order, but each of them now and then at the head; older orders are always last."""
+    older = [kind for kind in kinds if kind[1] is BACKFILL]
+    kinds = [kind for kind in kinds if kind[1] is not BACKFILL]
     times, rest = divmod(round + 1, OTHERS_FIRST)
     head = times % len(kinds) if kinds and not rest else 0
-    return kinds[head:] + kinds[:head]
+    return kinds[head:] + kinds[:head] + older
 
 
-def due_kinds(shop_id: int) -> list[type[Work]]:
+def due_kinds(shop_id: int) -> list[Kind]:
     """The kinds of which the shop has due rows, by one statement: most rounds find none."""
     [found] = sql.rows(DUE_KINDS, {"shop": shop_id, "now": timezone.now()})
-    return [model for model, is_due in zip(STEPS, found, strict=True) if is_due]
+    return [kind for kind, is_due in zip(KINDS, found, strict=True) if is_due]
 
 
 def advance(row: Work) -> None:
