@@ -22,13 +22,8 @@ CANCELLABLE = ("UNPAID", ON_HOLD, AWAITING_SHIPMENT, "PARTIALLY_SHIPPING")
 TO_SHIP = (AWAITING_SHIPMENT, "PARTIALLY_SHIPPING")
 
 
-def outside(world: World, id: str, deeds: Deeds) -> dict[str, Callable[[], Any]]:
-    """What happens at either platform."""
-    return dict([*at_tiktok(world, id, deeds), *in_shopify(world, id, deeds)])
-
-
 def anywhere(world: World, id: str, deeds: Deeds) -> dict[str, Callable[[], Any]]:
-    return outside(world, id, deeds) | dict(in_the_app(world, id, deeds))
+    return dict([*at_tiktok(world, id, deeds), *in_shopify(world, id, deeds), *in_the_app(world, id, deeds)])
 
 
 # ---- TikTok and its buyer ----

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from django.test.utils import override_settings
 from django.utils import timezone
-from happenings import anywhere, outside
+from happenings import anywhere, at_tiktok, in_shopify
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -184,7 +184,8 @@ class Life(RuleBasedStateMachine):
     def it_goes_further(self, nth: int, trouble: str, write: int) -> None:
         """What is most usual, in one step: worked on, its next event, worked on again; or an answer to it is lost."""
         id = self.one(nth)
-        self.work()
+        if self.stage(id) != "new":  # else what it is about to do is the event
+            self.work()
         writes = WRITES[self.stage(id)]
         of_tiktok, operation, _ = writes[write % len(writes)]
         if trouble:
@@ -199,7 +200,7 @@ class Life(RuleBasedStateMachine):
         call=st.integers(0, 3),
         which=st.integers(0, 30),
         overtaken=st.booleans(),
-        other_works=st.booleans(),
+        other_works=st.sampled_from((True, True, False)),
     )
     def something_happens_while_an_answer_is_on_its_way(
         self, nth: int, call: int, which: int, overtaken: bool, other_works: bool
@@ -207,9 +208,11 @@ class Life(RuleBasedStateMachine):
         """A worker has the answer in hand; the world goes on, and another worker may take the same row."""
         id = self.one(nth)
         calls = CALLS[self.stage(id)]
+        held_back = calls[call % len(calls)]
+        name = held_back[2]
 
         def deed() -> None:
-            possible = list(outside(self.world, id, self.book[id]).items())
+            possible = list(about(held_back, self.world, id, self.book[id]).items())
             if possible:
                 words, do = possible[which % len(possible)]
                 did.append(words)
@@ -222,7 +225,6 @@ class Life(RuleBasedStateMachine):
 
         did: list[str] = []
         self.book[id].raced = True
-        name = calls[call % len(calls)][2]
         with self.meanwhile.the_next(name, deed):
             self.go_further(id)
             self.work()
@@ -357,11 +359,13 @@ class Life(RuleBasedStateMachine):
         assert wrong_now(self.world, self.book) == []
         completed = ours(self.world)
         for entry in completed[self.born :]:
-            raced = self.book[id_of(entry["tags"])].raced
-            assert raced or list(wrong_birth(self.world, entry)) == []
+            deeds = self.book[id_of(entry["tags"])]
+            assert deeds.raced or list(wrong_birth(self.world, entry)) == []
         self.born = len(completed)
         assert [record.exc_text or record.getMessage() for record in self.bugs] == []
         self.since_settled += 1
+        for deeds in self.book.values():
+            deeds.raced = False
 
     @rule()
     def everything_settles(self) -> None:
@@ -425,6 +429,11 @@ class Life(RuleBasedStateMachine):
 
     def status(self, id: str) -> str:
         return self.world.tiktok.order(id).status
+
+
+def about(call: tuple[bool, str, str], world: World, id: str, deeds: Deeds) -> dict[str, Callable[[], Any]]:
+    """What may change that which a call has just told."""
+    return dict(at_tiktok(world, id, deeds) if call[0] else in_shopify(world, id, deeds))
 
 
 def connect_another(world: World) -> str:
