@@ -38,7 +38,8 @@ def at_tiktok(world: World, id: str, deeds: Deeds) -> Iterator[Happening]:
         yield "TikTok releases it", partial(tiktok.release, id)
     if status in (ON_HOLD, AWAITING_SHIPMENT):
         yield "its address changes", lambda: (done("address changed"), tiktok.change_address(id))
-        yield "a line is cancelled", partial(cancel_a_line, world, id, deeds)
+        if len(source.live_lines) > 1:
+            yield "a line is cancelled", partial(cancel_a_line, world, id, deeds)
     if status in CANCELLABLE:
         yield "it is cancelled", lambda: (done("cancelled"), tiktok.cancel(id))
     if status in TO_SHIP and not source.cancel_requested:

@@ -247,6 +247,9 @@ def misdirected(world: World, row: Order, deeds: Deeds) -> Iterator[str]:
     for number in deeds.numbers.keys() & told & parcels.keys():
         if parcels[number].state != ParcelState.ACCEPTED:
             yield f"{number} is at TikTok and we do not know it: {parcels_told(row)}"
+    for number in parcels.keys() - deeds.numbers.keys():
+        if parcels[number].state == ParcelState.WAITING:
+            yield f"{number} waits, and Shopify no longer has it: {parcels_told(row)}"
     for number in deeds.withdrawn & told:
         if number in parcels and not parcels[number].reason:
             yield f"the fulfillment of {number} was cancelled and nobody is asked: {parcels_told(row)}"
