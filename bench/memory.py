@@ -16,7 +16,7 @@ from connector import wake
 from connector.launcher import stack
 from connector.models import Connection
 
-RATE = 8.0  # orders a second
+RATE = 12.0  # orders a second
 LOOK_SECONDS = 1.0
 LIMIT_MB = 120
 SLOPE_LIMIT = 1.0  # MB in 1,000 orders, over the second half: caches are full by then
