@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from connector import audits, heard, inbox, neighbours, parcels, pulls, sql, steps, wake
 from connector.models import Audit, Connection, InboxEvent, Order, Parcel
-from connector.platforms import backfill_room
+from connector.platforms import backfill_room, live_room
 from connector.turns import Turn, Turns
-from connector.work import BACKFILL, EITHER, LIVE, Work, run
+from connector.work import BACKFILL, EITHER, LIVE, Work, is_short, run
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ STEPS: dict[type[Work], Callable[[Any], None]] = {
     Connection: pulls.pull,
     Audit: audits.advance,
 }
+
+LOOK_AGAIN_SECONDS = 0.2  # for rows that wait for a budget
 
 # Every so many rounds another kind goes first, so that a flood of doorbells starves no order.
 OTHERS_FIRST = 4
@@ -80,11 +82,13 @@ def take_turn(shop_id: int, turn: Turn) -> None:
         room = turns.share(settings.DRAIN_THREADS) - len(running)
         claimed = claim(shop_id, room, next(rounds), begun=sum(map(is_backfill, running.values())))
         running |= {pool.submit(advance, row): row for row in claimed}
-        if not running and turn.leave():
+        held_back = is_short(shop_id) and bool(due_kinds(shop_id))
+        if not running and not held_back and turn.leave():
             return
         if monotonic() - began >= turns.seconds(settings.DRAIN_TURN_SECONDS):
             break
-        undone = wait({*running, rung}, return_when=FIRST_COMPLETED).not_done
+        most = LOOK_AGAIN_SECONDS if held_back else None
+        undone = wait({*running, rung}, most, FIRST_COMPLETED).not_done
         running = {one: row for one, row in running.items() if one in undone}
     wait(running)
     turn.end()
@@ -97,9 +101,11 @@ def claim(shop_id: int, n: int, round: int = 0, begun: int = 0) -> list[Work]:
     rows: list[Work] = []
     for model, only in in_turn(due_kinds(shop_id), round) if n > 0 else ():
         room = n - len(rows)
-        if only is BACKFILL and room:  # the others stay due
+        if room and only is BACKFILL:
             room = min(room, backfill_room(shop_id) - begun)
-        if room > 0:
+        elif room and model in (Order, Parcel) and is_short(shop_id):
+            room = min(room, live_room(shop_id))
+        if room > 0:  # the others stay due
             rows += model.claim(shop_id, room, only, beside=neighbours.VERSIONS)
     if neighbours.introduce(shop_id, rows):
         heard.remember(rows)

@@ -3,13 +3,15 @@
 from functools import lru_cache
 
 import shopify_app.client
+import tiktok.budget
 import tiktok.client
 from connector.models import Connection
 from connector.transport import session
 from shopify_app.budget import Budget
 from shopify_app.models import Shop
+from tiktok.endpoints import ORDERS
 
-BACKFILL_POINTS = 14  # of the step that costs an older order most: its variants looked up, its draft made
+STEP_POINTS = 14  # of the steps that cost most: variants looked up and a draft made; a draft completed
 
 
 def tiktok_for(connection: Connection, *, live: bool = True) -> tiktok.client.Client:
@@ -20,10 +22,22 @@ def shopify_for(shop: Shop, *, live: bool = True) -> shopify_app.client.Client:
     return shopify_app.client.Client(shop, http=session(), live=live)
 
 
+def live_room(shop_id: int) -> int:
+    """How many live orders both platforms' budgets let begin now: each is read at TikTok first."""
+    reads = (tiktok.budget.room(tiktok_id, ORDERS) for tiktok_id in tiktok_shops_of(shop_id))
+    points = Budget(domain_of(shop_id), live=True).room()
+    return int(max(0, min(sum(max(0, room) for room in reads), points // STEP_POINTS)))
+
+
+def tiktok_shops_of(shop_id: int) -> list[str]:
+    connections = Connection.objects.filter(shop=shop_id, active=True)
+    return list(connections.values_list("tiktok_shop__shop_id", flat=True))
+
+
 def backfill_room(shop_id: int) -> int:
     """How many older orders Shopify's budget lets begin now. One that begins without its points gives up half way,
     and what it has read is paid for again the next time."""
-    return int(Budget(domain_of(shop_id), live=False).room() // BACKFILL_POINTS)
+    return int(Budget(domain_of(shop_id), live=False).room() // STEP_POINTS)
 
 
 @lru_cache(maxsize=10_000)

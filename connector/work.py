@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any, Self, TypeVar, cast
 
 from django.conf import settings
@@ -46,6 +47,10 @@ WAKED = "due_at = CASE WHEN leased_until IS NULL THEN LEAST(due_at, %s) ELSE %s 
 
 # what a step gives as the next time, unless a wake-up has come since the row was claimed
 DUE_UNLESS_WAKED = "due_at = CASE WHEN due_at IS NOT DISTINCT FROM %s THEN %s ELSE due_at END"
+
+
+short: dict[int, float] = {}  # shop: until when its budgets count as short; of this process, on its own clock
+SHORT_SECONDS = 5.0  # after a row that had to wait for one
 
 
 class Overtaken(Exception):
@@ -183,6 +188,7 @@ def attempt(row: Row, step: Callable[[Row], None]) -> None:
     except Later as later:
         row.release(later.due_at, attempts=0, failing_since=None, **later.facts)
     except BUSY as error:  # the budget's turn to be waited for, not a failure of the row
+        short[row.shop_id] = monotonic() + SHORT_SECONDS
         row.release(after(error.retry_after or 1), attempts=max(0, row.attempts - 1))
     except UNAVAILABLE as error:
         retry(row, error.public, error.retry_after)
@@ -196,6 +202,12 @@ def attempt(row: Row, step: Callable[[Row], None]) -> None:
             row.park("unexpected")
         else:
             retry(row, "unexpected", None)
+
+
+def is_short(shop_id: int) -> bool:
+    """Whether a budget of the shop was spent of late: then rows begin only as far as it reaches. Those that begin
+    without give up at their first call, and by the hundred they leave no CPU to those that could go on."""
+    return monotonic() < short.get(shop_id, 0.0)
 
 
 def retry(row: Work, words: str, retry_after: float | None) -> None:

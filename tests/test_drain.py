@@ -2,11 +2,15 @@
 
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
+import tiktok.budget
 from connector import jobs, steps, work
 from connector.models import Order
 from shopify_app.budget import Budget
+from tiktok.endpoints import ORDERS
+from tiktok.errors import Busy
 
 
 def test_live_orders_go_before_the_backfill(world):
@@ -27,6 +31,34 @@ def test_a_spent_budget_is_no_failure_of_the_row(world):
     assert (row.attempts, row.failing_since, row.leased_until) == (3, None, None)
     assert row.due_at > timezone.now()
     world.settle()
+
+
+def test_once_a_budget_was_short_only_as_many_orders_begin_as_tiktok_lets_be_read(world):
+    ids = due_without_a_budget(world, 4)
+    tiktok.budget.limiter().valkey.hset(
+        tiktok.budget.key(world.connection.tiktok_shop.shop_id, ORDERS), mapping={"rate": 0.01, "level": 2}
+    )
+    assert len(jobs.claim(world.shop.pk, 8)) == 2
+    assert Order.due().filter(pk__in=ids).count() >= 1
+
+
+def test_a_turn_waits_for_the_budget_instead_of_leaving_its_rows_to_the_sweep(world):
+    due_without_a_budget(world, 4)
+    before = world.tiktok.calls["getOrderDetail"]
+    jobs.drain(world.shop.pk)
+    assert world.tiktok.calls["getOrderDetail"] >= before + 3  # the fourth has just been told to wait
+
+
+def due_without_a_budget(world, count: int) -> list[int]:
+    """Orders that are due; TikTok's calls are spent, as a worker has just seen of one of them."""
+    ids = [world.placed().pk for _ in range(count)]
+    Order.objects.filter(pk__in=ids).update(due_at=timezone.now())
+    with pytest.raises(Busy):
+        while True:
+            tiktok.budget.spend(world.connection.tiktok_shop.shop_id, ORDERS, live=True)
+    [row] = Order.claim(world.shop.pk, 1)
+    work.run(row, steps.advance_order)
+    return ids
 
 
 def test_older_orders_begin_only_as_far_as_the_budget_lets_them_end(world):

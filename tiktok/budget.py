@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import redis
 from django.conf import settings
 from redis.backoff import NoBackoff
+from redis.commands.core import Script
 from redis.retry import Retry
 
 from tiktok.endpoints import Endpoint
@@ -32,7 +33,8 @@ VALKEY_SECONDS = 0.2  # patience with Valkey
 VALKEY_REST_SECONDS = 5.0  # how long a failing Valkey is left alone
 FORGET_SECONDS = 24 * 3600
 
-TAKE = """
+# What the bucket holds now, and how long TikTok wants to be left alone.
+LEVEL = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local start, ceiling, growth, smallest, kept, forget = unpack(ARGV)
@@ -42,6 +44,13 @@ local rate = math.min(tonumber(ceiling), (tonumber(was[1]) or tonumber(start)) +
 local capacity = math.max(tonumber(smallest), rate)
 local level = math.min(capacity, (tonumber(was[2]) or capacity) + passed * rate)
 local wait = math.max(0, (tonumber(was[4]) or 0) - now)
+"""
+
+ROOM = LEVEL + "if wait > 0 then return '0' end return tostring(level - kept * capacity)"
+
+TAKE = (
+    LEVEL
+    + """
 if wait == 0 then
   local short = 1 + kept * capacity - level
   if short > 0 then wait = short / rate else level = level - 1 end
@@ -50,6 +59,7 @@ redis.call('HSET', KEYS[1], 'rate', rate, 'level', level, 'at', now)
 redis.call('EXPIRE', KEYS[1], forget)
 return tostring(wait)
 """
+)
 
 # Calls that were under way together are throttled together: they halve the rate once.
 SHRINK = """
@@ -74,6 +84,11 @@ def spend(shop_id: str, endpoint: Endpoint, *, live: bool) -> None:
         raise Busy("Our budget of calls to TikTok is spent for now", retry_after=wait)
 
 
+def room(shop_id: str, endpoint: Endpoint) -> float:
+    """How many live calls may be made now."""
+    return limiter().room(shop_id, endpoint)
+
+
 def shrink(shop_id: str, endpoint: Endpoint, retry_after: float) -> None:
     """TikTok throttled this endpoint: pause it and go slower."""
     limiter().shrink(shop_id, endpoint, retry_after)
@@ -95,6 +110,7 @@ class Limiter:
             retry=Retry(NoBackoff(), 0),
         )
         self.script_take = self.valkey.register_script(TAKE)
+        self.script_room = self.valkey.register_script(ROOM)
         self.script_shrink = self.valkey.register_script(SHRINK)
         self.own = OwnBuckets(processes)
         self.rest_until = 0.0
@@ -102,13 +118,22 @@ class Limiter:
     def take(self, shop_id: str, endpoint: Endpoint, *, live: bool) -> float:
         """Seconds to wait; 0 when a call was taken."""
         kept = 0.0 if live else KEPT_FOR_LIVE
+        answer = self._ask(self.script_take, shop_id, endpoint, kept)
+        return self.own.take(key(shop_id, endpoint), planned(endpoint), kept) if answer is None else answer
+
+    def room(self, shop_id: str, endpoint: Endpoint) -> float:
+        answer = self._ask(self.script_room, shop_id, endpoint, kept=0.0)
+        return self.own.room(key(shop_id, endpoint), planned(endpoint)) if answer is None else answer
+
+    def _ask(self, script: Script, shop_id: str, endpoint: Endpoint, kept: float) -> float | None:
+        """None without Valkey."""
         limits = [planned(endpoint), CEILING, GROWTH, SMALLEST_BUCKET, kept, FORGET_SECONDS]
         if time.monotonic() >= self.rest_until:
             try:
-                return float(self.script_take(keys=[key(shop_id, endpoint)], args=limits))
+                return float(script(keys=[key(shop_id, endpoint)], args=limits))
             except redis.RedisError as error:
                 self.let_valkey_rest(error)
-        return self.own.take(key(shop_id, endpoint), planned(endpoint), kept)
+        return None
 
     def shrink(self, shop_id: str, endpoint: Endpoint, pause: float) -> None:
         self.own.block(key(shop_id, endpoint), pause)
@@ -141,24 +166,37 @@ class OwnBuckets:
 
     def take(self, name: str, rate: float, kept: float) -> float:
         share = rate / self.processes
-        capacity = max(SMALLEST_BUCKET, share)
-        now = time.monotonic()
         with self.lock:
-            bucket = self.buckets.setdefault(name, Bucket(level=capacity, at=now))
-            bucket.level = min(capacity, bucket.level + (now - bucket.at) * share)
-            bucket.at = now
-            if bucket.blocked > now:
-                return bucket.blocked - now
-            short = 1 + kept * capacity - bucket.level
+            bucket = self._filled(name, share)
+            if bucket.blocked > bucket.at:
+                return bucket.blocked - bucket.at
+            short = 1 + kept * capacity_of(share) - bucket.level
             if short > 0:
                 return short / share
             bucket.level -= 1
             return 0.0
 
+    def room(self, name: str, rate: float) -> float:
+        with self.lock:
+            bucket = self._filled(name, rate / self.processes)
+            return 0.0 if bucket.blocked > bucket.at else bucket.level
+
+    def _filled(self, name: str, share: float) -> Bucket:
+        """The bucket as it is now."""
+        now, capacity = time.monotonic(), capacity_of(share)
+        bucket = self.buckets.setdefault(name, Bucket(level=capacity, at=now))
+        bucket.level = min(capacity, bucket.level + (now - bucket.at) * share)
+        bucket.at = now
+        return bucket
+
     def block(self, name: str, pause: float) -> None:
         now = time.monotonic()
         with self.lock:
             self.buckets[name] = Bucket(level=0.0, at=now, blocked=now + pause)
+
+
+def capacity_of(share: float) -> float:
+    return max(SMALLEST_BUCKET, share)
 
 
 def planned(endpoint: Endpoint) -> float:
