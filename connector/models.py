@@ -5,7 +5,7 @@ Nothing here holds a buyer's name, address, phone, e-mail or message: those pass
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -19,6 +19,9 @@ from connector.policy import Policy
 from connector.states import IN_SHOPIFY, KEPT_OUT, MOVES, OrderState, ParcelState
 from connector.work import PlatformError, Work
 from shopify_app.models import Shop
+
+if TYPE_CHECKING:
+    from connector.reading import Reading
 
 # last_error of a row that waits for its connection
 PAUSED = "connection_paused"
@@ -347,6 +350,8 @@ class Order(Work):
         models.TextField(), default=list, blank=True
     )  # our lines that are no unit: tax
     outcome = models.GeneratedField(expression=OUTCOME, output_field=models.TextField(), db_persist=True)
+
+    reading: "Reading | None" = None  # of orders that were claimed together (reading.py)
 
     class Meta:
         constraints = [

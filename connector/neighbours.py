@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from connector import sql
 from connector.models import Connection, InboxEvent, Order, Parcel
+from connector.reading import together
 from connector.work import Work
 from shopify_app.models import Shop
 
@@ -50,6 +51,7 @@ def introduce(shop_id: int, rows: Iterable[Work]) -> bool:
             row.order = copy(orders[row.order_id])
             settle(row.order, connections)
             row.shop = row.order.shop
+    together(row.order if isinstance(row, Parcel) else row for row in rows if isinstance(row, Order | Parcel))
     return True
 
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from connector import mapping, sql
 from connector.models import Order, OrderLine
-from connector.platforms import tiktok_for
+from connector.reading import read
 from shopify_app.orders import CompletedOrder, Draft
 from tiktok import cancelling
 from tiktok.orders import Order as Source
@@ -25,7 +25,7 @@ RELEASE = ("ON_HOLD", "AWAITING_SHIPMENT")
 
 def look(order: Order) -> Source | None:
     """TikTok's truth, now. None: TikTok does not know the order, and the row has been handed back."""
-    source = tiktok_for(order.connection, live=order.live).get_order(order.tiktok_id)
+    source = read(order)
     if source is None:
         again = None if order.reason == "order_not_found" else timezone.now() + settings.HOLD_LOOK_AGAIN[0]
         order.ask("order_not_found", due_at=again)

@@ -17,6 +17,7 @@ import tiktok.errors
 from connector import carriers, rules, sql
 from connector.models import Connection, Order, OrderLine, Parcel, rest_in_pause
 from connector.platforms import tiktok_for
+from connector.reading import read
 from connector.states import ParcelState as State
 from connector.work import backoff
 from shopify_app.orders import Fulfillment
@@ -277,7 +278,7 @@ def waiting(parcel: Parcel) -> None:
     units = {unit_id for (unit_id,) in sql.rows(UNITS_TO_SHIP, [parcel.pk])}
     if not units:
         return parcel.ask("too_few_units")
-    source = tiktok_for(parcel.order.connection).get_order(parcel.order.tiktok_id)
+    source = read(parcel.order)
     if source is None:
         return parcel.ask("order_not_found")
     lines = [line for line in source.line_items if line.id in units and not line.cancelled]
@@ -543,7 +544,7 @@ def forget_providers(parcel: Parcel) -> None:
 
 def carrier_changed(parcel: Parcel) -> None:
     """Woken after TikTok accepted it: its carrier may have been changed in Shopify."""
-    source = tiktok_for(parcel.order.connection).get_order(parcel.order.tiktok_id)
+    source = read(parcel.order)
     if source is None or source.cancelled:
         return rest(parcel)
     carrier = resolve(parcel, source)

@@ -23,10 +23,10 @@ def shopify_for(shop: Shop, *, live: bool = True) -> shopify_app.client.Client:
 
 
 def live_room(shop_id: int) -> int:
-    """How many live orders both platforms' budgets let begin now: each is read at TikTok first."""
-    reads = (tiktok.budget.room(tiktok_id, ORDERS) for tiktok_id in tiktok_shops_of(shop_id))
-    points = Budget(domain_of(shop_id), live=True).room()
-    return int(max(0, min(sum(max(0, room) for room in reads), points // STEP_POINTS)))
+    """How many live orders both platforms' budgets let begin now: one call reads them all at TikTok."""
+    if not any(tiktok.budget.room(tiktok_id, ORDERS) >= 1 for tiktok_id in tiktok_shops_of(shop_id)):
+        return 0
+    return int(Budget(domain_of(shop_id), live=True).room() // STEP_POINTS)
 
 
 def tiktok_shops_of(shop_id: int) -> list[str]:
