@@ -8,17 +8,19 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -267,6 +269,17 @@ def test_a_connection_that_the_server_ended_is_opened_again():
     other.close()
     assert from_shopify(ORDER, X_Shopify_Webhook_Id="w-2").status_code == 200
     assert InboxEvent.objects.count() == 2
+
+
+def test_a_server_that_dies_under_a_statement_is_the_database_being_away_and_no_bug_of_ours():
+    statement = Statement.of("SELECT pg_sleep(1)::text")
+    connection.ensure_connection()
+    line = socket.socket(fileno=os.dup(connection.connection.pgconn.socket))
+    threading.Timer(0.2, line.shutdown, [socket.SHUT_RDWR]).start()
+    with pytest.raises(OperationalError):
+        statement.first_row()
+    line.close()
+    assert statement.first_row() == [b""]
 
 
 def test_what_cannot_be_stored_is_said_and_answered_500_so_that_it_is_sent_again(caplog):

@@ -11,7 +11,7 @@ from typing import cast
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
-from psycopg.pq import DiagnosticField, ExecStatus, abc
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, abc
 
 from connector.postgres.base import DatabaseWrapper
 
@@ -41,7 +41,7 @@ class Statement:
             database.ensure_connection()
             found = self._execute(database, values)
             if found.status != ExecStatus.TUPLES_OK:
-                raise psycopg.errors.error_from_result(found)
+                raise failure(database, found)
         return [found.get_value(0, n) for n in range(found.nfields)] if found.ntuples else None
 
     def _execute(self, database: DatabaseWrapper, values: Sequence[bytes]) -> abc.PGresult:
@@ -53,3 +53,10 @@ class Statement:
         if found.error_field(DiagnosticField.SQLSTATE) == NO_SUCH_STATEMENT:
             return server.exec_params(self.sql, values)
         return found
+
+
+def failure(database: DatabaseWrapper, found: abc.PGresult) -> psycopg.Error:
+    """A server that is gone says no code: libpq's own words are all there is."""
+    if database.connection.pgconn.status != ConnStatus.OK:
+        return psycopg.OperationalError(found.error_message.decode(errors="replace").strip())
+    return psycopg.errors.error_from_result(found)
