@@ -6,6 +6,7 @@ in a transaction that is rolled back; each statement that they sent is then expl
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -117,9 +118,7 @@ def source(tiktok_id: str) -> Any:
 
 def ring(owner: Connection) -> None:
     now, shop = timezone.now(), owner.tiktok_shop.shop_id
-    webhooks.store(
-        webhooks.STORE_TIKTOK,
-        source="tiktok",
+    values = webhooks.values_of(
         owner=shop,
         key=f"ring-{now.timestamp()}",
         topic="ORDER_STATUS_CHANGE",
@@ -128,6 +127,10 @@ def ring(owner: Connection) -> None:
         triggered_at=now,
         live=True,
     )
+    # The intake speaks to libpq itself, where nobody can listen: the same words by Django's way.
+    sql = re.sub(r"\$(\d)", r"%(_\1)s", webhooks.STORE_TIKTOK.sql.decode())
+    with connection.cursor() as cursor:
+        cursor.execute(sql, {f"_{n}": value.decode() for n, value in enumerate(values, 1)})
 
 
 # ---- what a statement costs ----------------------------------------------------------------------

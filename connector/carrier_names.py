@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection as database
-
-from connector import carriers
+from connector import carriers, sql
 from connector.carriers import Fit, Resolution, Verdict
 from connector.models import CarrierLink, Connection
 from shopify_app.models import Shop
@@ -86,9 +84,7 @@ def known_names(region: str) -> list[str]:
 
 
 def seen_names(shop: Shop) -> list[str]:
-    with database.cursor() as cursor:
-        cursor.execute(SEEN, {"shop": shop.pk, "most": MOST_NAMES})
-        return [company for (company,) in cursor.fetchall()]
+    return [company for (company,) in sql.rows(SEEN, {"shop": shop.pk, "most": MOST_NAMES})]
 
 
 def is_name(company: str) -> bool:

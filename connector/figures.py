@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db import connection
 from django.db.models import Count, Q, Value, Window
 from django.utils import timezone
 
+from connector import sql
 from connector.audits import bounds
 from connector.models import Order, Parcel
 from connector.outcomes import OUTCOMES
@@ -57,9 +57,8 @@ def days(shop: Shop, last: date, n: int, zone: ZoneInfo) -> list[Day]:
     """The n days up to and with `last`, oldest first, in the shop's zone."""
     each = [last - timedelta(days=ago) for ago in reversed(range(n))]
     began, over = zip(*(bounds(day, zone) for day in each), strict=True)
-    with connection.cursor() as cursor:
-        cursor.execute(DAYS, {"shop": shop.pk, "began": list(began), "over": list(over)})
-        found = {(nth, outcome): n for nth, outcome, n in cursor.fetchall()}
+    wanted = {"shop": shop.pk, "began": list(began), "over": list(over)}
+    found = {(nth, outcome): n for nth, outcome, n in sql.rows(DAYS, wanted)}
     return [
         Day(day, {name: found.get((nth, name), 0) for name in OUTCOMES}) for nth, day in enumerate(each, 1)
     ]
@@ -157,9 +156,7 @@ def done_since(shop: Shop, week: datetime, today: datetime) -> list[Done]:
     """A row for each currency that orders went into Shopify in, one for the tracking numbers that TikTok accepted; and
     how long it took from TikTok's release to the Shopify order, and from Shopify's fulfillment to TikTok's yes, without
     what somebody had to be asked about."""
-    with connection.cursor() as cursor:
-        cursor.execute(DONE, {"shop": shop.pk, "week": week, "today": today})
-        return [Done(*row) for row in cursor.fetchall()]
+    return [Done(*row) for row in sql.rows(DONE, {"shop": shop.pk, "week": week, "today": today})]
 
 
 @dataclass(frozen=True, slots=True)

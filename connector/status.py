@@ -86,9 +86,8 @@ def status() -> dict[str, Any]:
     """Plain figures, the same for /statusz and /metrics. Ages in seconds, -1 where there is none yet."""
     beat = Heartbeat.objects.filter(name="clock").aggregate(at=Max("at"))["at"]
     active = Connection.objects.filter(active=True)
-    read_to = Coalesce(
-        "tiktok_pulled_at", "tiktok_cursor", "started_at"
-    )  # of one never pulled: since it is there
+    # One that was never pulled counts from when it was connected.
+    read_to = Coalesce("tiktok_pulled_at", "tiktok_cursor", "started_at")
     pulled = active.filter(paused_reason="").aggregate(at=Min(read_to))["at"]
     return {
         "valkey": valkey(),

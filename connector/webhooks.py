@@ -173,8 +173,13 @@ def refused(source: str, error: Exception) -> HTTPStatus:
     return HTTPStatus.OK
 
 
-def store(
-    statement: Statement,
+def store(statement: Statement, **event: Any) -> None:
+    row = statement.first_row(*values_of(**event))
+    if row and row[0] is not None:
+        bell.ring(int(row[0]))
+
+
+def values_of(
     *,
     owner: str,
     key: str,
@@ -183,8 +188,9 @@ def store(
     facts: dict[str, Any],
     triggered_at: datetime,
     live: bool,
-) -> None:
-    row = statement.first_row(
+) -> tuple[bytes, ...]:
+    """In the order of STORE."""
+    return (
         key.encode(),
         topic.encode(),
         subject.encode(),
@@ -194,5 +200,3 @@ def store(
         b"true" if live else b"false",
         owner.encode(),
     )
-    if row and row[0] is not None:
-        bell.ring(int(row[0]))
