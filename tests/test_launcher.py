@@ -26,6 +26,7 @@ from connector.launcher.engines import (
     check_reachable,
     socket_folder,
 )
+from connector.launcher.processes import Stopped, Watch
 from connector.launcher.stack import manage_up
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -252,6 +253,20 @@ def test_a_taken_port_is_passed_over_and_said(project):
         eventually(lambda: f"{project.port} is taken by another program" in project.said())
     process.terminate()
     assert process.wait(60) == 0
+
+
+def test_a_request_to_stop_that_got_lost_on_its_way_is_heard_at_the_next_look():
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    watch = Watch()
+    watch.listen_for_signals()
+    try:
+        with contextlib.suppress(Stopped):  # as Python does around a fork's own callbacks
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(Stopped):
+            watch.look()
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def test_the_procfile_starts_what_the_launcher_starts():

@@ -57,6 +57,7 @@ class Watch:
 
     watched: list[Watched] = field(default_factory=list)
     hurry: bool = False
+    stop_asked: bool = False
 
     def start(self, program: Program, child: subprocess.Popen[bytes] | None = None) -> Watched:
         """Start the program and watch it; `child` is one that runs already."""
@@ -67,7 +68,7 @@ class Watch:
 
     def listen_for_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, raise_stopped)
+            signal.signal(number, self._ask_to_stop)
 
     def run(self) -> None:
         """Start again whatever ends, until Stopped."""
@@ -77,6 +78,8 @@ class Watch:
 
     def look(self) -> None:
         """Start again what has ended, once."""
+        if self.stop_asked:  # Stopped may come where Python can only ignore it, as in the callbacks of a fork
+            raise Stopped
         for one in self.watched:
             if one.child is not None and has_ended(one.child):
                 self._bury(one, one.child)
@@ -126,6 +129,10 @@ class Watch:
             kill_group(child, signal.SIGKILL)
             child.wait()
             one.child = None
+
+    def _ask_to_stop(self, number: int, frame: object) -> None:
+        self.stop_asked = True
+        raise Stopped
 
     def _hurry_up(self, number: int, frame: object) -> None:
         self.hurry = True
