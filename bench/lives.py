@@ -14,6 +14,7 @@ RATES = (1.0, 5.0)
 COST_RATE = 3.0
 LEAST, FIRST_RATE, MOST, CLOSE = 0.25, 4.0, 64.0, 1.2  # of the search for the highest rate
 REST_SECONDS = 2.0
+LEFT_SECONDS = 60.0
 
 
 def latencies(ground: Ground, orders: int) -> Section:
@@ -103,15 +104,15 @@ def holds(ground: Ground, latency: float, rate: float, seconds: float) -> bool:
     lives = live(ground, latency, rate, max(20, int(rate * seconds)), FAR_LIMIT)
     if held := lives.slowest_p95() <= FAR_LIMIT:
         return held
-    lay_to_rest()
+    see_through()
     return False
 
 
-def lay_to_rest() -> None:
-    """What a rate that was too high left behind must not burden the next."""
-    for model in (InboxEvent, Parcel, Order):
-        model.objects.exclude(due_at=None).update(due_at=None)
-    time.sleep(REST_SECONDS)
+def see_through() -> None:
+    """What a rate that was too high left behind must not burden the next, nor come back with a pull in another part."""
+    ends = time.monotonic() + LEFT_SECONDS
+    while time.monotonic() < ends and any(model.due().exists() for model in (InboxEvent, Parcel, Order)):
+        time.sleep(REST_SECONDS)
 
 
 COST_LIMIT = (
