@@ -262,8 +262,10 @@ def test_a_request_to_stop_that_got_lost_on_its_way_is_heard_at_the_next_look():
     try:
         with contextlib.suppress(Stopped):  # as Python does around a fork's own callbacks
             signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # for our parent's end: the same request
         with pytest.raises(Stopped):
             watch.look()
+        watch.stop()
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

@@ -14,6 +14,7 @@ from typing import IO
 
 from connector.launcher.children import kill_group
 
+ONE_REQUEST_SECONDS = 1.0
 RESTART_WAITS = (1, 2, 4, 8, 10)
 HEALTHY_SECONDS = 30  # who ran this long starts again from the first wait
 TICK_SECONDS = 0.2
@@ -57,7 +58,7 @@ class Watch:
 
     watched: list[Watched] = field(default_factory=list)
     hurry: bool = False
-    stop_asked: bool = False
+    stop_asked_at: float | None = None
 
     def start(self, program: Program, child: subprocess.Popen[bytes] | None = None) -> Watched:
         """Start the program and watch it; `child` is one that runs already."""
@@ -78,7 +79,9 @@ class Watch:
 
     def look(self) -> None:
         """Start again what has ended, once."""
-        if self.stop_asked:  # Stopped may come where Python can only ignore it, as in the callbacks of a fork
+        if (
+            self.stop_asked_at is not None
+        ):  # Stopped came where Python could only ignore it: in a fork's callbacks
             raise Stopped
         for one in self.watched:
             if one.child is not None and has_ended(one.child):
@@ -131,11 +134,14 @@ class Watch:
             one.child = None
 
     def _ask_to_stop(self, number: int, frame: object) -> None:
-        self.stop_asked = True
-        raise Stopped
+        if self.stop_asked_at is None:
+            self.stop_asked_at = time.monotonic()
+            raise Stopped
 
     def _hurry_up(self, number: int, frame: object) -> None:
-        self.hurry = True
+        """One request may come as two signals: from whoever ends our group, and for our parent's end."""
+        asked_at = self.stop_asked_at
+        self.hurry = asked_at is None or time.monotonic() - asked_at > ONE_REQUEST_SECONDS
 
 
 def has_ended(child: subprocess.Popen[bytes]) -> bool:
