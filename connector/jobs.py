@@ -11,9 +11,10 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, close_old_connections
 from django.utils import timezone
 
-from connector import audits, heard, inbox, neighbours, parcels, pulls, sql, steps, wake
+from connector import audits, heard, inbox, neighbours, parcels, pulls, steps, wake
 from connector.models import Audit, Connection, InboxEvent, Order, Parcel
 from connector.platforms import backfill_room, live_room
+from connector.postgres.prepared import Statement
 from connector.turns import Turn, Turns
 from connector.work import BACKFILL, EITHER, LIVE, Work, is_short, run
 
@@ -42,9 +43,11 @@ KINDS: tuple[Kind, ...] = (
     (Audit, EITHER),
     (Order, BACKFILL),
 )
-DUE = """EXISTS (SELECT FROM {table} WHERE shop_id = %(shop)s AND due_at <= %(now)s {only}
-                         AND (leased_until IS NULL OR leased_until < %(now)s))"""
-DUE_KINDS = "SELECT " + ", ".join(DUE.format(table=model._meta.db_table, only=only) for model, only in KINDS)
+DUE = """EXISTS (SELECT FROM {table} WHERE shop_id = $1 AND due_at <= $2 {only}
+                         AND (leased_until IS NULL OR leased_until < $2))"""
+DUE_KINDS = Statement.of(
+    "SELECT " + ", ".join(DUE.format(table=model._meta.db_table, only=only) for model, only in KINDS)
+)
 
 pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix="row")
 
@@ -127,8 +130,8 @@ def in_turn(kinds: list[Kind], round: int) -> list[Kind]:
 
 def due_kinds(shop_id: int) -> list[Kind]:
     """The kinds of which the shop has due rows, by one statement: most rounds find none."""
-    [found] = sql.rows(DUE_KINDS, {"shop": shop_id, "now": timezone.now()})
-    return [kind for kind, is_due in zip(KINDS, found, strict=True) if is_due]
+    found = DUE_KINDS.first_row(b"%d" % shop_id, timezone.now().isoformat().encode())
+    return [kind for kind, is_due in zip(KINDS, found or (), strict=True) if is_due == b"t"]
 
 
 def advance(row: Work) -> None:

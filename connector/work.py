@@ -85,11 +85,8 @@ class Work(models.Model):
         """Take up to n due rows of a shop, live ones first."""
         now = timezone.now()
         statement = CLAIM.format(table=cls._meta.db_table, only=only, beside=beside)
-        return list(
-            cls._base_manager.raw(
-                statement, {"shop": shop_id, "now": now, "until": now + settings.WORK_LEASE, "n": n}
-            )
-        )
+        values = {"shop": shop_id, "now": now, "until": now + settings.WORK_LEASE, "n": n}
+        return sql.read(cls, statement, values)
 
     @classmethod
     def due(cls) -> models.QuerySet[Self]:

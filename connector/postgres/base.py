@@ -7,7 +7,9 @@ A `SELECT 1` before each webhook and each row of work was a tenth of all our sta
 import select
 from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -16,6 +18,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         self.prepared = set()
         return super().get_new_connection(conn_params)
+
+    def binding_cursor(self) -> CursorWrapper:
+        """A cursor that sends a statement and its values apart. Django's own writes each value into the statement,
+        which takes as much CPU as all the rest of it."""
+        cursor = self.cursor()
+        with self.wrap_database_errors:
+            cursor.cursor = psycopg.Cursor(self.connection)
+        return cursor
 
     def is_usable(self) -> bool:
         if self.connection is None or self.errors_occurred or self.something_to_read():
