@@ -562,7 +562,7 @@ class OrderLog(models.Model):
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="log")
     parcel = models.ForeignKey(Parcel, on_delete=models.SET_NULL, null=True, blank=True, related_name="log")
     at = models.DateTimeField(default=timezone.now)
-    what = models.TextField()  # moved, asked, wrote, chose
+    what = models.TextField()  # moved, asked, wrote, chose, redacted
     call = models.TextField(default="", blank=True)
     old = models.TextField(default="", blank=True)
     new = models.TextField(default="", blank=True)

@@ -18,7 +18,7 @@ Words = str | Promise
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`what` is the log's own word: moved, asked, wrote, chose. `facts` are figures and ids, named."""
+    """`what` is the log's own word: moved, asked, wrote, chose, redacted. `facts` are figures and ids, named."""
 
     at: datetime
     what: str
@@ -57,7 +57,12 @@ def asked(row: OrderLog) -> tuple[Words, Words]:
 
 
 def written(row: OrderLog) -> tuple[Words, Words]:
-    return CALLS.get(row.call, row.call), ""
+    words: Mapping[str, Words] = REFUSED if row.detail.get("refused") else CALLS
+    return words.get(row.call, row.call), ""
+
+
+def redacted(row: OrderLog) -> tuple[Words, Words]:
+    return _("A buyer's data was asked to be erased: there is none"), ""
 
 
 def chose(row: OrderLog) -> tuple[Words, Words]:
@@ -67,7 +72,7 @@ def chose(row: OrderLog) -> tuple[Words, Words]:
     return CHOICES.get(row.call, row.call), ""
 
 
-WRITERS = {"moved": moved, "asked": asked, "wrote": written, "chose": chose}
+WRITERS = {"moved": moved, "asked": asked, "wrote": written, "chose": chose, "redacted": redacted}
 CALLS: dict[str, Promise] = {
     "draftOrderCreate": _("Shopify made the draft order"),
     "draftOrderUpdate": _("Shopify updated the draft order"),
@@ -76,11 +81,18 @@ CALLS: dict[str, Promise] = {
     "orderUpdate": _("Shopify updated the order"),
     "orderCancel": _("Shopify cancelled the order and put the stock back"),
     "orderMarkAsPaid": _("Shopify marked the order as paid"),
+    "orderCreateManualPayment": _("Shopify recorded the payment under its own name"),
+    "paymentTermsCreate": _("Shopify left the order to be paid"),
     "tagsAdd": _("Shopify added a warning tag"),
     "tagsRemove": _("Shopify took a warning tag off"),
     "external_orders": _("TikTok was told the number of the Shopify order"),
     "ship": _("TikTok accepted the tracking number"),
     "correct_tracking": _("TikTok took the correction"),
+}
+REFUSED: dict[str, Promise] = {
+    "external_orders": _("TikTok did not take the number of the Shopify order"),
+    "orderCreateManualPayment": _("Shopify did not take the payment under its own name"),
+    "paymentTermsCreate": _("Shopify did not leave the order to be paid"),
 }
 CHOICES: dict[str, Promise] = {
     "look again": _("Asked to look again"),

@@ -1,16 +1,20 @@
 """What happened to an order and what comes next, in words: a row in, words out."""
 
+import ast
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
 
 from connector.deadlines import deadlines, ship_by, urgency
 from connector.models import DISCONNECTED, Order, OrderLog, Parcel
 from connector.progress import HAPPENED, NEXT, progress
 from connector.states import OrderState, ParcelState
-from connector.timeline import timeline
+from connector.timeline import CALLS, timeline
 
+PROJECT = Path(settings.BASE_DIR)
 NOW = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
@@ -148,6 +152,17 @@ def told(**facts):
         ({"what": "wrote", "call": "orderCancel"}, "Shopify cancelled the order and put the stock back", ""),
         ({"what": "wrote", "call": "somethingNew"}, "somethingNew", ""),
         (
+            {"what": "wrote", "call": "external_orders", "detail": {"refused": ["27001"]}},
+            "TikTok did not take the number of the Shopify order",
+            "",
+        ),
+        (
+            {"what": "wrote", "call": "orderCreateManualPayment", "detail": {"refused": "No such method"}},
+            "Shopify did not take the payment under its own name",
+            "",
+        ),
+        ({"what": "redacted", "new": "shipped"}, "A buyer's data was asked to be erased: there is none", ""),
+        (
             {"what": "chose", "call": "dismiss merchant_deleted", "by": "42"},
             "Marked as seen",
             "Deleted in Shopify, open in TikTok",
@@ -156,6 +171,29 @@ def told(**facts):
 )
 def test_every_row_of_the_log_is_told_in_words(facts, title, words):
     assert told(**facts)[:2] == (title, words)
+
+
+def test_every_call_that_is_written_down_has_words():
+    named = {name for source in (PROJECT / "connector").glob("*.py") for name in written_down(source)}
+    assert {"draftOrderCreate", "tagsRemove", "ship", "paymentTermsCreate"} <= named
+    assert sorted(named - set(CALLS)) == []
+
+
+def written_down(source: Path) -> set[str]:
+    """The names that `wrote("…")` and `noted("wrote", call="…")` are given in a file."""
+    named = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            given = node.args[:1] if node.func.attr == "wrote" else []
+            given += [
+                word.value for word in node.keywords if node.func.attr == "noted" and word.arg == "call"
+            ]
+            named |= {one.value for part in given for one in ast.walk(part) if is_text(one)}
+    return named
+
+
+def is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def test_figures_and_ids_of_an_outside_write_are_told_with_it():
