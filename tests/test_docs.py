@@ -21,6 +21,7 @@ README, DECISIONS, OPERATIONS, SECURITY = (
 )
 PAPERS = [README, PROJECT / "CHANGELOG.md", *sorted((PROJECT / "docs").glob("*.md"))]
 ROOTS = (PROJECT, PROJECT / "connector")  # the README's floors name the rooms of connector/ without it
+NO_FLOOR = {"apps", "urls", "wsgi", "management", "migrations", "templatetags"}  # Django's own places
 MADE_LATER = (".run/", ".env", ".venv/")
 FILE = re.compile(r"[\w./-]+(?:\.(?:py|md|html|json|toml|txt|graphql|svg|log)|/)")
 VARIABLE = re.compile(r"[A-Z]+(?:_[A-Z]+)+")
@@ -85,6 +86,13 @@ def test_every_file_and_folder_that_is_named_exists(paper):
     for name in filter(FILE.fullmatch, code_in(paper)):
         if not name.startswith(("/", *MADE_LATER)):
             assert any((root / name).exists() for root in ROOTS), name
+
+
+def test_every_module_of_the_connector_stands_on_a_floor_of_the_readme():
+    floors = README.read_text().partition("| Floor |")[2].partition("\n|---")[2].partition("\n\n")[0]
+    named = {name.removesuffix("/") for name in re.findall(r"`(\w+)(?:\.py|/)`", floors)}
+    rooms = {path.stem for path in (PROJECT / "connector").iterdir() if not path.name.startswith("_")}
+    assert named == rooms - NO_FLOOR
 
 
 @pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.name)
