@@ -4,6 +4,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 
 from connector.embedded import EmbeddedRequest
+from connector.keys import key_of
 from connector.models import Connection
 
 
@@ -17,7 +18,7 @@ def chosen(request: EmbeddedRequest) -> Connection:
     named = request.POST.get("connection", "") or request.GET.get("connection", "")
     mine = active(request)
     if named:
-        mine = mine.filter(pk=named) if named.isdecimal() and len(named) < 19 else mine.none()
+        mine = mine.filter(pk=key_of(named))
     connection = mine.first()
     if connection is None:
         raise Http404

@@ -12,6 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from connector import carriers
+from connector.keys import key_of
 from connector.models import Order, OrderLine, Parcel
 from connector.reasons import REASONS
 from connector.states import KEPT_OUT
@@ -200,10 +201,10 @@ class Cursor:
     def read(cls, text: str) -> "Cursor | None":
         placed, _sep, key = text.partition("_")
         try:
-            at, pk = datetime.fromisoformat(placed) if placed else None, int(key)
+            at, pk = datetime.fromisoformat(placed) if placed else None, key_of(key)
         except ValueError:
             return None
-        return None if at is not None and at.tzinfo is None else cls(at, pk)
+        return None if pk is None or (at is not None and at.tzinfo is None) else cls(at, pk)
 
     @property
     def text(self) -> str:

@@ -12,6 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from connector.audits import bounds
+from connector.keys import key_of
 from connector.models import Audit, Connection, Order
 from connector.outcomes import OUTCOMES
 from connector.states import IN_SHOPIFY
@@ -192,10 +193,10 @@ def beyond(orders: QuerySet[Any], cursor: str) -> QuerySet[Any]:
     """The orders after a cursor; a broken one shows the first page."""
     placed, _sep, key = cursor.partition("_")
     try:
-        at, pk = datetime.fromisoformat(placed), int(key)
+        at, pk = datetime.fromisoformat(placed), key_of(key)
     except ValueError:
         return orders
-    if at.tzinfo is None:
+    if pk is None or at.tzinfo is None:
         return orders
     return orders.filter(placed_at__lte=at).exclude(placed_at=at, pk__gte=pk)
 

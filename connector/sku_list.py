@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from connector.keys import key_of
 from connector.matching import carrying
 from connector.models import Connection, SkuLink
 from connector.platforms import shopify_for
@@ -36,13 +37,13 @@ class Wish:
 
     tab: str = "unlinked"
     find: str = ""
-    after: str = ""
+    after: int | None = None
 
     @classmethod
     def from_query(cls, query: Any) -> "Wish":
         tab = query.get("tab", "")
-        find, after = query.get("find", "").strip()[:100], query.get("after", "")
-        return cls(tab if tab in TABS else "unlinked", find, after if after.isdecimal() else "")
+        find, after = query.get("find", "").strip()[:100], key_of(query.get("after", ""))
+        return cls(tab if tab in TABS else "unlinked", find, after)
 
     @property
     def query(self) -> str:
@@ -79,8 +80,8 @@ def wished(connection: Connection, wish: Wish) -> QuerySet[SkuLink]:
     return skus.filter(Q(seller_sku=wish.find) | Q(sku_id=wish.find) | Q(title__icontains=wish.find))
 
 
-def beyond(rows: QuerySet[SkuLink], after: str) -> QuerySet[SkuLink]:
-    last = rows.filter(pk=after).first() if after else None
+def beyond(rows: QuerySet[SkuLink], after: int | None) -> QuerySet[SkuLink]:
+    last = rows.filter(pk=after).first()
     if last is None:
         return rows
     return rows.filter(title__gte=last.title).exclude(title=last.title, pk__lte=last.pk)

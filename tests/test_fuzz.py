@@ -147,6 +147,16 @@ in_headers = st.one_of(
 )
 
 
+def like_a_shop(parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """What ends as a shop's domain does; what reads addresses breaks at brackets, and at what normalizes to a slash."""
+    return st.one_of(parts, st.sampled_from(("", "a", "a[", "a]b", "[::1]", "a@", "a:1"))).map(
+        lambda part: f"{part}.myshopify.com"
+    )
+
+
+shops = st.one_of(texts, like_a_shop(texts), like_a_shop(st.just("a℀b")))
+
+
 def some(fields: tuple[str, ...], of: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.dictionaries(st.one_of(st.sampled_from(fields), texts), of, max_size=8)
 
@@ -178,9 +188,10 @@ def check_events() -> None:
     body=in_bytes(st.one_of(some(FIELDS_OF_EVENTS, plain_ids), values)),
     topic=st.one_of(st.sampled_from(sorted(READERS)), in_headers),
     odd=st.dictionaries(st.sampled_from((*REQUIRED, "X-Shopify-Triggered-At")), in_headers, max_size=2),
+    domain=st.one_of(st.just(DOMAIN), st.just(DOMAIN), like_a_shop(in_headers)),
     signed=st.integers(0, 9).map(bool),
 )
-def test_whatever_shopify_or_a_stranger_posts(transactional_db, body, topic, odd, signed):
+def test_whatever_shopify_or_a_stranger_posts(transactional_db, body, topic, odd, domain, signed):
     tried["webhooks of Shopify"] += 1
     Shop.objects.get_or_create(domain=DOMAIN)
     secret = settings.SHOPIFY_API_SECRET if signed else "another"
@@ -189,7 +200,7 @@ def test_whatever_shopify_or_a_stranger_posts(transactional_db, body, topic, odd
         "X-Shopify-Hmac-Sha256": base64.b64encode(
             hmac.digest(secret.encode(), body, hashlib.sha256)
         ).decode(),
-        "X-Shopify-Shop-Domain": DOMAIN,
+        "X-Shopify-Shop-Domain": domain,
         "X-Shopify-API-Version": "2026-10",
         "X-Shopify-Webhook-Id": "w-1",
     }
@@ -231,24 +242,35 @@ def test_whatever_tiktok_or_a_stranger_posts(transactional_db, raw, junk, signed
     check_events()
 
 
-# ---- TikTok's return, and what else nobody needs a token for ----
+# ---- TikTok's return, and whatever else comes without a token that proves anything ----
+
+OPEN_PATHS = (
+    "/tiktok/callback",
+    "/auth/session-token",
+    "/healthz",
+    "/readyz",
+    "/statusz",
+    "/metrics",
+    "/nowhere",
+)
+GUARDED_PATHS = sorted("/" + re.sub(r"<\w+:\w+>", "1", str(route.pattern)) for route in guarded())
 
 
 @SIZE
 @given(
-    path=st.sampled_from(
-        ("/tiktok/callback", "/auth/session-token", "/healthz", "/readyz", "/statusz", "/metrics", "/nowhere")
-    ),
+    path=st.one_of(st.sampled_from(OPEN_PATHS), st.sampled_from(OPEN_PATHS), st.sampled_from(GUARDED_PATHS)),
     query=st.dictionaries(
-        st.one_of(st.sampled_from(("code", "state", "error", "shop", "shopify-reload", "id_token")), texts),
+        st.one_of(st.sampled_from(("code", "state", "error", "shopify-reload", "id_token")), texts),
         texts,
         max_size=5,
     ),
+    shop=st.one_of(st.none(), shops, shops),
     method=st.sampled_from(("GET", "GET", "GET", "HEAD", "POST", "OPTIONS", "DELETE")),
     authorization=in_headers,
 )
-def test_whatever_comes_without_a_session(transactional_db, path, query, method, authorization):
-    tried["TikTok's return and the open addresses"] += 1
+def test_whatever_comes_without_a_session(transactional_db, path, query, shop, method, authorization):
+    tried["all addresses without a session"] += 1
+    query = query if shop is None else query | {"shop": shop}
     with transaction.atomic():
         answer = Client().generic(
             method, f"{path}?{in_query(query)}", headers={"Authorization": authorization}
@@ -385,6 +407,29 @@ def test_whatever_a_visitor_types_or_sends(planted):
             transaction.set_rollback(True)
 
     visit()
+
+
+TOO_LONG = ("9" * 30, "9" * 5000, f"2026-11-22T00:00:00+00:00_{'9' * 5000}")  # for a key, and for int()
+
+
+@pytest.mark.parametrize("number", TOO_LONG, ids=["for a key", "for int", "in a cursor"])
+def test_a_number_too_long_in_every_field_of_every_page(planted, number):
+    """One field in a thousand examples reads a number; here each is given one."""
+    before = counts()
+    headers = {"Authorization": f"Bearer {session_token(planted['domain'])}"}
+    mine = {"connection": str(planted["connection_id"].pk)}
+    for path in sorted({path for route in guarded() for path in addresses(route, planted)}):
+        for fields in (dict.fromkeys(FIELDS, number), dict.fromkeys(FIELDS, number) | mine):
+            for answer in tried_both_ways(path, fields, headers):
+                assert answer.status_code < 500, path
+    assert counts() == before
+
+
+def tried_both_ways(path: str, fields: dict[str, str], headers: dict[str, str]) -> Iterator[Any]:
+    for call in (Client().get, Client().post):
+        with transaction.atomic():
+            yield call(path, fields, headers=headers)
+            transaction.set_rollback(True)
 
 
 def with_odd_parts(drawn: tuple[Any, list[str]]) -> str:

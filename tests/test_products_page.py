@@ -232,7 +232,7 @@ def test_paging_meets_every_product_once(world, tab):
     while wish is not None:
         page = sku_list.page_of(world.connection, wish)
         found += [row.sku_id for row in page.skus]
-        wish = sku_list.Wish(tab, after=str(page.after)) if page.after else None
+        wish = sku_list.Wish(tab, after=page.after) if page.after else None
     assert sorted(found, key=int) == [str(i) for i in range(120)]
 
 
@@ -247,7 +247,7 @@ def test_every_list_reads_an_index_at_200_000_products(world):
             [connections],
         )
         cursor.execute("ANALYZE connector_skulink")
-    for wish in [*(sku_list.Wish(tab) for tab in sku_list.TABS), sku_list.Wish("linked", after="100")]:
+    for wish in [*(sku_list.Wish(tab) for tab in sku_list.TABS), sku_list.Wish("linked", after=100)]:
         rows = sku_list.beyond(sku_list.wished(world.connection, wish), wish.after)
         plan = rows.order_by("title", "pk")[:51].explain()
         assert "Seq Scan" not in plan and f"sku_{wish.tab}" in plan, plan

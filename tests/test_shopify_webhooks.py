@@ -152,9 +152,12 @@ def test_an_unknown_topic_is_an_event_without_facts():
     assert deliver("themes/publish", {"id": 1, "email": "ana@example.com"}).facts == {}
 
 
-def test_a_domain_that_is_no_shop_is_malformed():
+@pytest.mark.parametrize(
+    "domain", ["evil.example.com", "[x.myshopify.com", "x]y.myshopify.com", "a℀b.myshopify.com"]
+)
+def test_a_domain_that_is_no_shop_is_malformed(domain):
     with pytest.raises(Malformed):
-        deliver("shop/redact", example("shop_redact"), **{"X-Shopify-Shop-Domain": "evil.example.com"})
+        deliver("shop/redact", example("shop_redact"), **{"X-Shopify-Shop-Domain": domain})
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-21T21:10:01"])

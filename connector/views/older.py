@@ -8,6 +8,7 @@ from django_htmx.http import trigger_client_event
 
 from connector import choices
 from connector.embedded import EmbeddedRequest, embedded, render_page
+from connector.keys import keys_of
 from connector.models import Order
 from connector.states import OrderState
 
@@ -27,8 +28,8 @@ def decide(request: EmbeddedRequest, do: str) -> HttpResponse:
     """Import or leave those that are ticked."""
     if do not in CHOICES:
         raise Http404
-    keys = [key for key in request.POST.getlist("order") if key.isdecimal() and len(key) < 19]
-    ticked = list(offered(request).filter(pk__in=keys[:AT_ONCE]))
+    keys = keys_of(request.POST.getlist("order"))[:AT_ONCE]
+    ticked = list(offered(request).filter(pk__in=keys))
     for order in ticked:
         CHOICES[do](order, request.user_id)
     response = page(request, but={order.pk for order in ticked})

@@ -20,6 +20,7 @@ from connector.embedded import (
     zone,
 )
 from connector.export import csv_of
+from connector.keys import keys_of
 from connector.models import Connection, Order
 from connector.views.connect import consent_links
 from connector.views.row import rows_of
@@ -88,7 +89,7 @@ def choose_many(request: EmbeddedRequest, choice: str) -> HttpResponse:
     """One choice for many orders. Those for which it means nothing stay as they are, and are counted."""
     if choice not in MANY:
         raise Http404
-    keys = [key for key in request.POST.getlist("order") if key.isdecimal()][: listing.PAGE_SIZE]
+    keys = keys_of(request.POST.getlist("order"))[: listing.PAGE_SIZE]
     chosen = list(Order.objects.filter(shop=request.shop, pk__in=keys))
     fits, do, words = MANY[choice]
     fitting = [order for order in chosen if fits(order)]
