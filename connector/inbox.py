@@ -9,10 +9,12 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+import shopify_app.errors
 from connector import mapping, parcels, sql, wake
 from connector.models import Connection, InboxEvent, Order, OrderLog, forget
 from connector.platforms import shopify_for
 from connector.states import IN_SHOPIFY, OrderState
+from connector.transport import session
 from connector.work import WAKED, Later
 from shopify_app.models import Shop
 
@@ -22,6 +24,11 @@ WHERE tiktok_id = %s AND connection_id IN (SELECT id FROM connector_connection W
 RETURNING connection_id, shop_id
 """  # noqa: S608  (our own words)
 HEARD_EVERY = timedelta(seconds=10)  # how exactly a connection remembers when TikTok last rang
+REDACTED_AFTER = timedelta(hours=48)  # that shop/redact comes after its uninstall (Shopify contract 2.7)
+REDACTED_WITHIN = timedelta(
+    days=25
+)  # of the 30 that Shopify gives, while a frozen store says neither yes nor no
+REDACT_ASKS_AGAIN = timedelta(hours=1)
 FOR_A_MAKER = timedelta(seconds=2)  # that an event waits for the worker that is just making what it is about
 
 
@@ -218,8 +225,8 @@ def scopes_changed(event: InboxEvent) -> str:
 
 def redact_shop(event: InboxEvent) -> str:
     """48 hours after the uninstall: nothing of the shop stays, but the word that it was done."""
-    shop = event.owner
-    if shop.uninstalled_at is None:
+    shop, asked_at = event.owner, timezone.now()
+    if shop.uninstalled_at is None and (came_back(event) or not shop.uninstall(asked_at)):
         return "the shop came back"
     for rows in (Order.objects.filter(shop=shop), InboxEvent.objects.filter(shop=shop).exclude(pk=event.pk)):
         while forget(rows):
@@ -231,6 +238,21 @@ def redact_shop(event: InboxEvent) -> str:
         forget_shop(shop)
     event.shop = None
     return "redacted"
+
+
+def came_back(event: InboxEvent) -> bool:
+    """Whether a shop of whose uninstall we do not know is installed: the word of it may be lost, or come later. Only
+    an answer of Shopify's, or a grant that is younger than the uninstall, says that it is."""
+    shop = event.owner
+    told_at = min(event.triggered_at or event.received_at, event.received_at)
+    if shop.installed_at and shop.installed_at > told_at - REDACTED_AFTER:
+        return True
+    try:
+        return shop.lets_us_in(session())
+    except (shopify_app.errors.Rejected, shopify_app.errors.Unavailable):
+        if timezone.now() - event.received_at > REDACTED_WITHIN:
+            return False  # Shopify's word stands
+        raise Later(timezone.now() + REDACT_ASKS_AGAIN) from None
 
 
 def forget_shop(shop: Shop) -> None:

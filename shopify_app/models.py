@@ -15,12 +15,15 @@ from django.utils import timezone
 
 from . import oauth
 from .client import Client
-from .errors import AccessLost, Unavailable
+from .errors import SCOPE_MISSING, AccessLost, Rejected, Unavailable
 
 REFRESH_EARLY = timedelta(minutes=10)
 KEEP_ALIVE = timedelta(days=30)  # a refresh token lives 90 days: a shop at rest is refreshed long before
 CLAIM = timedelta(seconds=30)
 WAIT_STEPS, WAIT_STEP_SECONDS = 50, 0.1  # others wait up to 5 s for the one that refreshes
+
+SAYS_NEITHER = ("403", "unreadable_token")  # Shopify keeps us out for a while; we have lost our own key
+NO_SUCH_STORE = "404"
 
 TOKEN_FIELDS = (
     "access_token",
@@ -132,6 +135,23 @@ class Shop(models.Model):
         )
         self.refresh_from_db()
         return bool(changed)
+
+    def lets_us_in(self, http: requests.Session) -> bool:
+        """Ask Shopify whether our grant still opens the shop: an uninstallation ends it at once (contract 2.4), and a
+        store that is closed for good has no address. An answer that says neither is raised."""
+        try:
+            Client(self, http).installation()
+        except AccessLost as error:
+            if error.code == SCOPE_MISSING:
+                return True
+            if error.retry_daily or error.code in SAYS_NEITHER:
+                raise
+            return False
+        except Rejected as error:
+            if error.code == NO_SUCH_STORE:
+                return False
+            raise
+        return True
 
     def missing_scopes(self) -> tuple[str, ...]:
         """What the app needs and the merchant has not granted; a write scope covers its read scope."""

@@ -13,6 +13,8 @@ from connector import clock, jobs, parcels, steps, work
 from connector.models import PAUSED, Connection, InboxEvent, Order, OrderLog, Parcel
 from connector.states import OrderState as State
 from connector.states import ParcelState
+from shopify_app.models import Shop
+from tiktok.models import Seller
 
 UPS = "1Z410E7W0392751591"
 
@@ -373,14 +375,86 @@ def test_shop_redact_leaves_no_row_of_the_shop(world):
     world.settle()
     world.store.redact()
     world.settle()
-    from shopify_app.models import Shop
-    from tiktok.models import Seller
-
     rows = [Shop, Seller, Connection, Order, Parcel, OrderLog]
     assert {model.__name__: model.objects.count() for model in rows} == dict.fromkeys(
         [model.__name__ for model in rows], 0
     )
     assert set(InboxEvent.objects.values_list("outcome", flat=True)) == {"redacted"}
+
+
+TWO_DAYS = 48 * 3600
+
+
+def test_a_shop_is_redacted_although_no_word_of_its_uninstall_ever_came(world):
+    world.finalized()
+    uninstall_unheard(world)
+    world.after(TWO_DAYS + 1)
+    assert not Shop.objects.exists()
+    assert InboxEvent.objects.get(topic="shop/redact").outcome == "redacted"
+
+
+def test_a_shop_whose_store_is_closed_for_good_is_redacted(world):
+    world.after(TWO_DAYS + 60)
+    Connection.objects.update(due_at=None)
+    world.shopify.faults.add("*", "404")
+    world.store.redact()
+    world.settle()
+    assert not Shop.objects.exists()
+
+
+def test_a_shop_that_lets_us_in_is_never_redacted(world):
+    """Whoever has a body that Shopify signed can ring under another topic: headers are not signed."""
+    world.after(TWO_DAYS + 60)
+    order = world.placed()
+    world.store.redact()
+    world.settle()
+    assert InboxEvent.objects.get(topic="shop/redact").outcome == "the shop came back"
+    world.release_hold()
+    assert world.order(order.tiktok_id).state == State.FINALIZED
+
+
+def test_a_shop_that_came_back_after_an_uninstall_that_we_never_heard_of_stays(world):
+    order = world.placed()
+    uninstall_unheard(world)
+    world.after(3600)
+    Shop.objects.update(paused_reason="the merchant must open the app")  # as the first refused call leaves it
+    reinstall(world)
+    world.pass_time(TWO_DAYS - 3600 + 1)
+    world.store.record.grants.clear()  # and went again: another shop/redact will tell
+    world.store.redact()
+    world.settle()
+    assert InboxEvent.objects.get(topic="shop/redact").outcome == "the shop came back"
+    assert Order.objects.get().pk == order.pk
+
+
+def test_a_frozen_shop_is_asked_again_until_it_says_whether_we_are_installed(world):
+    world.after(TWO_DAYS + 60)
+    world.shopify.faults.add("*", "423")
+    world.store.redact()
+    world.settle()
+    assert Shop.objects.exists() and InboxEvent.objects.get(topic="shop/redact").due_at
+    world.after(3601)
+    assert InboxEvent.objects.get(topic="shop/redact").outcome == "the shop came back"
+
+
+def test_a_shop_that_says_nothing_for_weeks_is_redacted_in_the_time_that_shopify_gives(world):
+    world.after(TWO_DAYS + 60)
+    Connection.objects.update(due_at=None)
+    world.shopify.faults.add("currentAppInstallation", "423", times=9)
+    world.store.redact()
+    world.settle()
+    world.pass_time(26 * 24 * 3600)
+    Connection.objects.update(due_at=None)
+    world.settle()
+    assert not Shop.objects.exists()
+
+
+def uninstall_unheard(world: World) -> None:
+    world.shopify.webhooks.drop(1)
+    world.store.uninstall()
+    world.settle()
+    assert not InboxEvent.objects.filter(topic="app/uninstalled").exists()
+    assert Shop.objects.get().uninstalled_at is None
 
 
 def test_the_clock_finds_what_valkey_forgot(world):
@@ -409,7 +483,6 @@ def reconnect(world: World) -> None:
 
 def reinstall(world: World) -> None:
     from connector.transport import session
-    from shopify_app.models import Shop
 
     Shop.install(world.shop.domain, world.shopify.id_token(), session())
     Connection.objects.get().resume()

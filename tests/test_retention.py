@@ -125,6 +125,18 @@ def test_a_redaction_that_a_worker_died_in_is_taken_up_by_the_next(shop):
     assert not Shop.objects.exists()
 
 
+def test_a_shop_is_redacted_although_the_word_of_its_uninstall_comes_after(transactional_db):
+    long_ago = timezone.now() - timedelta(days=3)
+    shop = make_shop(domain=DOMAIN, access_token="", refresh_token="", installed_at=long_ago)
+    plant(connect(shop, "7", "Fig"), "577")
+    ring("shop/redact", shop_id=1)
+    jobs.drain(shop.pk)
+    assert not Shop.objects.exists() and not Order.objects.exists()
+    ring("app/uninstalled")
+    outcomes = InboxEvent.objects.order_by("pk").values_list("outcome", flat=True)
+    assert list(outcomes) == ["redacted", "unknown shop"]
+
+
 # ---- the clock ----
 
 
