@@ -1,7 +1,10 @@
 """What the clock does: every second it finds what is due, and what must be kept alive. Two clocks do no harm."""
 
 import logging
+from collections import deque
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from time import monotonic
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
@@ -29,6 +32,10 @@ from tiktok.models import Seller
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_EVERY = timedelta(hours=1)
+KEEP_ALIVE_SECONDS = 1.0  # of a beat for shops at rest
+at_rest: deque[int] = (
+    deque()
+)  # shops whose grants are to be refreshed; who loses the list finds it in the next hour
 ALERTS_EVERY = timedelta(minutes=2)
 AUDITS_EVERY = timedelta(minutes=10)  # looked for; each shop's day is read once
 PURGE_EVERY = timedelta(minutes=10)
@@ -40,8 +47,7 @@ def sweep() -> int:
     """Wake every shop with due rows: one statement, an index for each kind."""
     first, *others = (model.due().order_by().values_list("shop_id", flat=True) for model in STEPS)
     shops = set(first.union(*others))
-    for shop_id in shops:
-        wake.shop(shop_id)
+    wake.shops(shops)
     return len(shops)
 
 
@@ -56,9 +62,14 @@ def due_since(name: str, every: timedelta) -> bool:
     return bool(Heartbeat.objects.filter(name=name, at__lte=now - every).update(at=now))
 
 
-def keep_grants_alive() -> None:
-    """A shop that nobody touches for 90 days loses its refresh token (contract 2.4): refresh the old ones."""
-    for shop in Shop.objects.to_keep_alive():
+def keep_grants_alive(told_to_stop: Callable[[], bool]) -> None:
+    """A shop that nobody touches for 90 days loses its refresh token (contract 2.4): refresh the old ones. A call may
+    take as long as its deadline: what a beat has no time for waits for the next ones."""
+    began = monotonic()
+    while at_rest and monotonic() - began < KEEP_ALIVE_SECONDS and not told_to_stop():
+        shop = Shop.objects.to_keep_alive().filter(pk=at_rest.popleft()).first()
+        if shop is None:
+            continue
         try:
             shop.keep_alive(session())
         except shopify_app.errors.ShopifyError as error:
@@ -91,15 +102,24 @@ def forget_sellers(before: datetime) -> None:
         seller.delete()
 
 
-def tick() -> None:
-    """One beat of the clock."""
+def find_at_rest() -> None:
+    at_rest.clear()
+    at_rest.extend(Shop.objects.to_keep_alive().order_by("refresh_expires_at").values_list("pk", flat=True))
+
+
+CHORES: dict[str, tuple[timedelta, Callable[[], None]]] = {
+    "keep_alive": (KEEP_ALIVE_EVERY, find_at_rest),
+    "alerts": (ALERTS_EVERY, lambda: alerts.watch(timezone.now())),
+    "audits": (AUDITS_EVERY, lambda: audits.ask_daily(timezone.now())),
+    "purge": (PURGE_EVERY, lambda: purge(timezone.now())),
+}
+
+
+def tick(told_to_stop: Callable[[], bool] = lambda: False) -> None:
+    """One beat of the clock. Told to stop, it begins nothing more."""
     beat()
     sweep()
-    if due_since("keep_alive", KEEP_ALIVE_EVERY):
-        keep_grants_alive()
-    if due_since("alerts", ALERTS_EVERY):
-        alerts.watch(timezone.now())
-    if due_since("audits", AUDITS_EVERY):
-        audits.ask_daily(timezone.now())
-    if due_since("purge", PURGE_EVERY):
-        purge(timezone.now())
+    for name, (every, do) in CHORES.items():
+        if not told_to_stop() and due_since(name, every):
+            do()
+    keep_grants_alive(told_to_stop)

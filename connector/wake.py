@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 import django_rq
@@ -24,29 +24,44 @@ FLAG_SECONDS = 30  # a job lost with its queue must not keep its shop asleep for
 VALKEY_SECONDS = 0.2  # patience with Valkey: neither a web host, a worker nor the clock may hang on it
 BURST_SECONDS = 0.05  # webhooks come in bursts: one wake answers them all
 
+RUNG_AT_ONCE = 1000  # shops in one script: Valkey does nothing else meanwhile
+
 RING = """
-if redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[1]) then redis.call('RPUSH', KEYS[2], ARGV[2]) end
+for i = 2, #KEYS do
+    if redis.call('SET', KEYS[i], 1, 'NX', 'EX', ARGV[1]) then redis.call('RPUSH', KEYS[1], ARGV[i]) end
+end
 """
 
 
 def shop(shop_id: int) -> None:
-    """Queue a drain of the shop, unless one is queued and has not begun. What a transaction does is seen, and
-    therefore rung for, when it is over."""
+    """Queue a drain of the shop, unless one is queued and has not begun."""
+    shops([shop_id])
+
+
+def shops(shop_ids: Iterable[int]) -> None:
+    """The same for several, by one call. What a transaction does is seen, and therefore rung for, when it is over."""
+    ids = list(shop_ids)
     if connection.in_atomic_block:
-        transaction.on_commit(lambda: ring(shop_id))
+        transaction.on_commit(lambda: ring(ids))
     else:
-        ring(shop_id)
+        ring(ids)
 
 
-def ring(shop_id: int) -> None:
+def ring(shop_ids: Sequence[int]) -> None:
+    """A Valkey that does not answer is waited for once, however many shops are left."""
+    queue, script = queue_at(settings.REDIS_URL), script_at(settings.REDIS_URL)
     try:
-        flag, queue = FLAG.format(shop_id), queue_at(settings.REDIS_URL)
-        script_at(settings.REDIS_URL)(keys=[flag, queue.key], args=[FLAG_SECONDS, shop_id])
+        for some in batched(shop_ids, RUNG_AT_ONCE):
+            script(keys=[queue.key, *map(FLAG.format, some)], args=[FLAG_SECONDS, *some])
     except redis.RedisError as error:
         log.warning(
             "wake not sent; the sweep will find the work",
-            extra={"shop": shop_id, "error": type(error).__name__},
+            extra={"shops": len(shop_ids), "error": type(error).__name__},
         )
+
+
+def batched(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def lower(shop_id: int) -> None:
@@ -97,8 +112,7 @@ class Bell:
         while True:
             self._rung.wait()
             self._rung.clear()
-            for shop_id in self._take():
-                shop(shop_id)
+            shops(self._take())
             time.sleep(BURST_SECONDS)
 
     def _take(self) -> Iterable[int]:

@@ -1,12 +1,17 @@
 """A doorbell: rung once, answered once, and nothing else of it kept."""
 
+import socket
+import time
+
 import django_rq
 import redis
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
-from connector import wake
+from connector import clock, wake
 from connector.doorbells import Doorbell, Doorbells
+from connector.models import InboxEvent
 from shopify_app.models import Shop
 
 
@@ -61,6 +66,35 @@ def test_a_transaction_rings_when_it_is_over_and_not_when_it_is_taken_back(trans
     except Shop.DoesNotExist:
         pass
     assert queued() == [(7,)]
+
+
+def test_many_shops_are_rung_by_few_calls_each_once_and_in_their_order():
+    wake.shop(7)
+    many = list(range(1, 2 * wake.RUNG_AT_ONCE + 2))
+    with redis.Redis.from_url(settings.REDIS_URL) as valkey:
+        before = calls(valkey)
+        wake.shops(many)
+        assert calls(valkey) - before == 3
+    assert queued() == [(7,), *((shop,) for shop in many if shop != 7)]
+
+
+def calls(valkey: redis.Redis) -> int:
+    stats = valkey.info("commandstats")
+    return sum(stats[name]["calls"] for name in stats if name in ("cmdstat_evalsha", "cmdstat_eval"))
+
+
+def test_a_valkey_that_hangs_holds_the_sweep_up_once_and_is_said_in_one_line(
+    transactional_db, settings, caplog
+):
+    for n in range(40):
+        shop = Shop.objects.create(domain=f"s{n}.myshopify.com")
+        InboxEvent.objects.create(source="tiktok", key=f"{n}", topic="x", shop=shop, due_at=timezone.now())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        began = time.monotonic()
+        assert clock.sweep() == 40
+        assert time.monotonic() - began < 2
+    assert [record.message for record in caplog.records] == ["wake not sent; the sweep will find the work"]
 
 
 def test_scripts_that_valkey_has_forgotten_are_told_it_again():
