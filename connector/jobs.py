@@ -55,7 +55,8 @@ pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix
 def begin(shop_id: int) -> None:
     """What RQ runs: a turn of the shop, beside the turns of other shops."""
     wake.lower(shop_id)
-    turns.begin(shop_id)
+    if not turns.begin(shop_id):
+        wake.shop(shop_id)  # for another worker
 
 
 def drain(shop_id: int, turn: Turn | None = None) -> None:

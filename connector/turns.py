@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 CROWDED_SECONDS = 0.5
+SEAT_SECONDS = 0.2
 
 
 class Turn:
@@ -56,19 +57,30 @@ class Turns:
         self._under_way: dict[int, tuple[Turn, Future[None]]] = {}
         self._awaited = False  # a shop waits for a seat
 
-    def begin(self, shop_id: int) -> None:
+    def begin(self, shop_id: int) -> bool:
         """Give the shop its turn; one that is under way looks again instead. Waits while all seats are taken, and
-        the queue behind it: so shops come in their order."""
+        the queue behind it: so shops come in their order. False when it was told to stop before a seat was free."""
         turn, _ = self._under_way.get(shop_id, (None, None))
         if turn is not None and turn.ring():
-            return
-        self._awaited = True
-        self._seats.acquire()
-        self._awaited = False
+            return True
+        if not self._take_seat():
+            return False
         turn = Turn()
         under_way = self.pool.submit(self._take, shop_id, turn)
         self._under_way[shop_id] = (turn, under_way)
         under_way.add_done_callback(lambda _: self._give_up_seat(shop_id, turn))
+        return True
+
+    def _take_seat(self) -> bool:
+        """In short waits: a request to stop must be heard here, for a turn may last as long as a platform is silent."""
+        self._awaited = True
+        try:
+            while not self.stopping.is_set():
+                if self._seats.acquire(timeout=SEAT_SECONDS):
+                    return True
+            return False
+        finally:
+            self._awaited = False
 
     def _give_up_seat(self, shop_id: int, turn: Turn) -> None:
         if self._under_way.get(shop_id, (None,))[0] is turn:

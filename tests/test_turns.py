@@ -1,26 +1,19 @@
 """Turns of several shops in one worker: side by side, rung while they last, seen home when the worker is told to go."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import django_rq
 import pytest
-from django.conf import settings as configured
-from world import World
 
 from connector import jobs, wake
 from connector.models import Order
 from connector.states import OrderState as State
 from connector.turns import Turn, Turns
-
-PROJECT = Path(__file__).parent.parent
+from tests.processes import running
 
 
 def eventually(is_so: Callable[[], object], seconds: float = 20) -> None:
@@ -95,6 +88,17 @@ def test_while_all_seats_are_taken_the_next_shop_waits_and_then_has_its_turn(sta
     eventually(lambda: one.begun == [1, 2])
 
 
+def test_who_waits_for_a_seat_when_it_is_told_to_stop_waits_no_longer(stage):
+    one = stage(1)
+    one.turns.begin(1)
+    with ThreadPoolExecutor(1) as queue:
+        waiting = queue.submit(one.turns.begin, 2)
+        eventually(lambda: one.turns.seconds(5) < 1)
+        one.turns.stop()
+        assert waiting.result(2) is False
+    assert one.begun == [1] and one.turns.seconds(5) == 5
+
+
 def test_a_turn_is_short_while_another_shop_waits_for_a_seat(stage):
     one = stage(1)
     one.turns.begin(1)
@@ -148,12 +152,12 @@ def test_a_worker_that_is_told_to_stop_hands_its_rows_back_and_goes(world):
     world.shopify.settings.latency = 0.3
     ids = [world.tiktok.place_order() for _ in range(12)]
     world.tiktok.webhooks.settle(10)
-    with worker(world) as running:
+    with running("worker") as process:
         wake.lower(world.shop.pk)
         wake.shop(world.shop.pk)
         eventually(lambda: Order.objects.exclude(leased_until=None).exists(), 60)
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(20) == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
     assert not any(model.objects.exclude(leased_until=None).exists() for model in jobs.STEPS)
     assert any(model.due().exists() for model in jobs.STEPS), "all was done: the stop was not in the middle"
     assert (world.shop.pk,) in [job.args for job in django_rq.get_queue("default").jobs]
@@ -167,45 +171,13 @@ def test_a_worker_that_is_told_to_stop_does_not_wait_for_ever(world):
     world.shopify.settings.latency = 8
     world.tiktok.place_order()
     world.tiktok.webhooks.settle(10)
-    with worker(world, STOP_SECONDS="0.5", CALL_DEADLINE_SECONDS="9") as running:
+    with running("worker", STOP_SECONDS="0.5", CALL_DEADLINE_SECONDS="9") as process:
         wake.lower(world.shop.pk)
         wake.shop(world.shop.pk)
         eventually(lambda: Order.objects.exclude(leased_until=None).exists(), 60)
-        running.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
         began = time.monotonic()
-        assert running.wait(20) == 0
+        assert process.wait(20) == 0
     assert time.monotonic() - began < 7
     assert Order.objects.exclude(leased_until=None).exists()
     world.shopify.settings.latency = 0
-
-
-class worker:  # noqa: N801  (reads as a statement)
-    """The worker of the Procfile on the test's database, as a process of its own."""
-
-    def __init__(self, world: World, **env: str) -> None:
-        from django.db import connection
-
-        base, _, query = os.environ["DATABASE_URL"].partition("?")
-        name = connection.settings_dict["NAME"]
-        tiktok = configured.TIKTOK_APPS["US"]
-        self.env = os.environ | {
-            "DATABASE_URL": f"{base.rsplit('/', 1)[0]}/{name}" + (f"?{query}" if query else ""),
-            "APP_URL": configured.APP_URL,
-            "SHOPIFY_SHOP_URL": configured.SHOPIFY_SHOP_URL,
-            "TIKTOK_APP_KEY": tiktok["app_key"],
-            "TIKTOK_APP_SECRET": tiktok["app_secret"],
-            "TIKTOK_API_URL": tiktok["api_url"],
-            "TIKTOK_AUTH_URL": tiktok["auth_url"],
-            **env,
-        }
-
-    def __enter__(self) -> subprocess.Popen[bytes]:
-        procfile = (PROJECT / "Procfile").read_text()
-        [line] = [line for line in procfile.splitlines() if line.startswith("worker: python ")]
-        command = [sys.executable, *line.removeprefix("worker: python ").split()]
-        self.process = subprocess.Popen(command, cwd=PROJECT, env=self.env)
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()

@@ -1,6 +1,7 @@
 import logging
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -20,14 +21,14 @@ class Command(BaseCommand):
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: stop.set())
         while not stop.is_set():
-            self.tick()
+            self.tick(stop.is_set)
             stop.wait(settings.SWEEP_SECONDS)
 
-    def tick(self) -> None:
+    def tick(self, told_to_stop: Callable[[], bool]) -> None:
         """PostgreSQL may be away for a while; the clock stays."""
         close_old_connections()
         try:
-            clock.tick()
+            clock.tick(told_to_stop)
         except (OperationalError, InterfaceError) as error:
             log.warning("the database does not answer", extra={"error": type(error).__name__})
         except Exception:
