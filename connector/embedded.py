@@ -159,11 +159,16 @@ def ask_for_token(request: HttpRequest) -> HttpResponse:
 def session_token_page(request: HttpRequest) -> HttpResponseBase:
     """Where App Bridge fetches a session token and goes on to `shopify-reload`, a path of ours."""
     visit = prepared(request)
-    target = request.GET.get(RELOAD, "/")
-    ours = target.startswith("/") and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
-    if not ours:
+    targets = request.GET.getlist(RELOAD)
+    if len(targets) > 1 or not all(
+        map(is_ours, targets)
+    ):  # of several App Bridge takes the first, Django the last
         return dressed(trouble(visit, 400), visit, hinted_shop(visit))
     return dressed(render_page(visit, "connector/session_token.html"), visit, hinted_shop(visit))
+
+
+def is_ours(target: str) -> bool:
+    return target.startswith("/") and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
 
 
 def hinted_shop(request: HttpRequest) -> str:

@@ -62,7 +62,11 @@ def test_the_patch_page_loads_app_bridge_first_and_may_be_framed_by_the_named_sh
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""]
+    "elsewhere",
+    [
+        *("https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""),
+        *(["//evil.example", "/"], ["/", "//evil.example"], ["/", "/orders"]),  # App Bridge takes the first
+    ],
 )
 def test_the_patch_page_goes_nowhere_but_to_our_own_pages(db, elsewhere):
     response = Client().get("/auth/session-token", {"shopify-reload": elsewhere})
