@@ -1,4 +1,5 @@
-"""No migration after the first may hold a large table: web and workers go on while it runs.
+"""No migration after the first may hold a large table or take away what the former version uses: web and workers go
+on while it runs.
 
 An ALTER TABLE waits for every statement before it and stops every one behind it. What only changes the catalogue is
 over at once; what reads or rewrites all rows is not, and has a way that does not lock.
@@ -37,25 +38,49 @@ WAYS: dict[type[Operation], str] = {
     AddConstraint: "reads the whole table under a lock: add it NOT VALID, then validate it in a migration of its own",
     AlterUniqueTogether: "builds an index under a lock: add a unique index concurrently first",
     AlterField: "may rewrite the table: add a new column and fill it in small batches",
-    RenameField: "breaks the processes that still run the former version: add, fill, and remove a version later",
-    RenameModel: "breaks the processes that still run the former version: make a new table",
     RunPython: "may touch every row in one transaction: fill in small batches from a command",
     RunSQL: "may do anything: say in SAFE why it holds no table",
 }
 SAFE: set[str] = set()  # "app.migration" whose SQL or code was looked at, with the reason beside it
 
+# What the former version reads and writes while the migration runs, and until the last process is a new one.
+TAKES_AWAY: dict[type[Operation], str] = {
+    RemoveField: "breaks the processes that still run the former version: name it in UNUSED a version later",
+    DeleteModel: "breaks the processes that still run the former version: name it in UNUSED a version later",
+    RenameField: "breaks the processes that still run the former version: add, fill, and remove a version later",
+    RenameModel: "breaks the processes that still run the former version: make a new table",
+}
+UNUSED: set[str] = (
+    set()
+)  # "app.model.field" or "app.model" of which the version before does not know any more
 
-def objections(migration: str, operations: list[Operation]) -> list[str]:
-    """What in a migration would hold a large table, and what to do instead."""
+
+def objections(migration: str, operations: list[Operation], unused: frozenset[str] = UNUSED) -> list[str]:
+    """What in a migration would hold a large table or take away what is in use, and what to do instead."""
     made = {operation.name_lower for operation in operations if isinstance(operation, CreateModel)}
     found = []
     for operation in flat(operations):
-        table = getattr(operation, "model_name", getattr(operation, "name", "")).lower()
-        if table in made | SMALL or migration in SAFE:
-            continue
-        if words := objection(operation):
+        table = table_of(operation)
+        words = taken(migration, operation, unused)
+        if not words and table not in made | SMALL and migration not in SAFE:
+            words = objection(operation)
+        if words:
             found.append(f"{migration}: {operation.describe()}: {words}")
     return found
+
+
+def table_of(operation: Operation) -> str:
+    name: str = getattr(operation, "model_name", getattr(operation, "name", ""))
+    return name.lower()
+
+
+def taken(migration: str, operation: Operation, unused: frozenset[str]) -> str:
+    """Of tables of any size."""
+    what = f"{migration.partition('.')[0]}.{table_of(operation)}"
+    if isinstance(operation, RemoveField):
+        what = f"{what}.{operation.name.lower()}"
+    words = next((words for kind, words in TAKES_AWAY.items() if isinstance(operation, kind)), "")
+    return "" if what in unused else words
 
 
 def flat(operations: list[Operation]) -> list[Operation]:
@@ -69,9 +94,7 @@ def flat(operations: list[Operation]) -> list[Operation]:
 
 def objection(operation: Operation) -> str:
     match operation:
-        case AddIndexConcurrently() | RemoveIndexConcurrently() | CreateModel() | DeleteModel():
-            return ""
-        case RemoveField():
+        case AddIndexConcurrently() | RemoveIndexConcurrently() | CreateModel():
             return ""
         case AddField(field=field):
             return of_column(field)
@@ -123,6 +146,9 @@ INDEX = models.Index(fields=["state"], name="x")
         AlterField("order", "state", models.CharField(max_length=9)),
         RenameField("order", "state", "place"),
         RenameModel("Order", "Sale"),
+        RemoveField("order", "state"),
+        RemoveField("connection", "settings"),
+        DeleteModel("Heartbeat"),
         AddField("order", "shade", models.TextField(default="")),
         AddField("order", "shade", models.TextField(null=True, db_index=True)),
         AddField("order", "seen_at", models.DateTimeField(db_default=Now())),
@@ -133,7 +159,7 @@ INDEX = models.Index(fields=["state"], name="x")
     ],
     ids=lambda operation: type(operation).__name__,
 )
-def test_what_would_hold_a_table_is_refused_with_the_way_around_it(operation):
+def test_what_would_hold_a_table_or_take_it_away_is_refused_with_the_way_around_it(operation):
     [words] = objections("connector.0002_x", [operation])
     assert words.startswith("connector.0002_x: ") and len(words) > 60
 
@@ -145,9 +171,16 @@ def test_what_would_hold_a_table_is_refused_with_the_way_around_it(operation):
         [AddField("order", "shade", models.TextField(null=True))],
         [AddField("order", "shade", models.TextField(db_default="", default=""))],
         [AddField("connection", "shade", models.TextField(default=""))],
-        [RemoveField("order", "state")],
         [CreateModel("Box", [("id", models.BigAutoField(primary_key=True))]), AddIndex("box", INDEX)],
     ],
 )
 def test_what_only_changes_the_catalogue_or_a_small_or_new_table_passes(operations):
     assert objections("connector.0002_x", operations) == []
+
+
+def test_what_no_version_uses_any_more_may_go_when_it_is_named():
+    unused = frozenset({"connector.order.state", "connector.heartbeat"})
+    gone = [RemoveField("Order", "state"), DeleteModel("Heartbeat")]
+    assert objections("connector.0002_x", gone, unused) == []
+    still = [RemoveField("order", "reason"), DeleteModel("Consent")]
+    assert len(objections("connector.0002_x", still, unused)) == 2
