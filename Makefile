@@ -56,8 +56,8 @@ format: .venv/.installed
 migrations: .venv/.installed
 	$(PY) -m connector.launcher test-engines $(PY) manage.py makemigrations
 
-clean:  ## forgets the demo's data
-	rm -rf .run staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## forgets the demo's data; a store's, in .run/store, stays
+	rm -rf .run/demo staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/.installed: requirements.txt requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

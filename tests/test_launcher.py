@@ -238,8 +238,13 @@ def test_up_brings_everything_up_heals_it_and_leaves_nothing_behind(project):
     first.wait()
     eventually(lambda: not project.alive(), seconds=20)
 
+    kept = project.folder / ".run/store/postgres"
+    same = (kept / "PG_VERSION").stat().st_ino
+    kept.rename(project.folder / ".run/postgres")  # where earlier versions had it
     second = project.start("up")
     eventually(project.is_ready)
+    assert "of an earlier version, is now" in project.said()
+    assert (kept / "PG_VERSION").stat().st_ino == same
     began = time.monotonic()
     second.send_signal(signal.SIGINT)
     assert second.wait(60) == 0
@@ -277,6 +282,17 @@ def test_the_procfile_starts_what_the_launcher_starts():
     assert {"web", "worker", "clock"} <= lines.keys()
     for word in ("connector.worker.ShopWorker", "connector.wsgi:application", "rqworker", "granian"):
         assert word in source and any(word in line for line in lines.values())
+
+
+def test_make_clean_forgets_the_demo_and_leaves_a_stores_data(tmp_path):
+    shutil.copy(PROJECT / "Makefile", tmp_path / "Makefile")
+    demo, store, former = (
+        tmp_path / ".run" / name for name in ("demo/postgres", "store/postgres", "postgres")
+    )
+    for data in (demo, store, former):
+        data.mkdir(parents=True)
+    subprocess.run(["make", "clean"], cwd=tmp_path, capture_output=True, check=True)
+    assert (demo.exists(), store.exists(), former.exists()) == (False, True, True)
 
 
 def test_the_demos_secrets_are_made_once_and_for_their_owner(tmp_path):

@@ -23,7 +23,7 @@ from connector.launcher.processes import Program, Stopped, Watch, Watched, has_e
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 RUN = PROJECT / ".run"
-LOGS = RUN / "log"
+DEMO, STORE = RUN / "demo", RUN / "store"  # what each way to start keeps; `make clean` takes the first only
 EARLIER_RUN_SECONDS = 20  # how long an earlier launcher may take to stop
 ANSWER_SECONDS = 60
 HOST = "127.0.0.1"
@@ -32,14 +32,14 @@ ENGINES = ("DATABASE_URL", "REDIS_URL")
 
 def run() -> None:
     """Everything on this machine, both platforms played by sandboxes, nothing to configure."""
-    with own_run_folder() as state, watched_programs() as watch:
+    with own_run_folder(DEMO) as state, watched_programs() as watch:
         ports = choose_ports(state, int(os.environ.get("PORT") or 8000), count=3)
-        engines = start_engines(watch, ENGINES)
-        keys = environment.demo_keys(RUN / "keys.json")
+        engines = start_engines(watch, DEMO, ENGINES)
+        keys = environment.demo_keys(DEMO / "keys.json")
         env = environment.run_environment(os.environ, keys, ports, engines)
-        prepare(env)
+        prepare(DEMO, env)
         start_sandboxes(watch, env, ports[1:])
-        start_product(watch, env)
+        start_product(watch, DEMO, env)
         if problem := visitor.visit(env):
             say("demo", problem)
         say("ready", f"open {visitor.frame_url(env)}")
@@ -51,18 +51,21 @@ def run() -> None:
 def up() -> None:
     """The same processes for a real store, configured by the environment and .env only."""
     read_env_file()
-    with own_run_folder() as state, watched_programs() as watch:
+    with own_run_folder(STORE) as state, watched_programs() as watch:
         env = dict(os.environ)
         env["PORT"] = str(choose_ports(state, int(env.get("PORT") or 8000), count=1)[0])
-        env |= start_engines(watch, [name for name in ENGINES if not env.get(name)])
-        prepare(env)
-        start_product(watch, env)
+        own = [name for name in ENGINES if not env.get(name)]
+        if "DATABASE_URL" in own:
+            take_over_database()
+        env |= start_engines(watch, STORE, own)
+        prepare(STORE, env)
+        start_product(watch, STORE, env)
         say("ready", f"{env['APP_URL']} is served from port {env['PORT']} of this machine")
         watch.run()
 
 
-def manage_up(words: Sequence[str], folder: Path = RUN) -> int:
-    """A manage.py command in the environment of the `make up` that runs in this folder; its exit code."""
+def manage_up(words: Sequence[str], folder: Path = STORE) -> int:
+    """A manage.py command in the environment of the `make up` that keeps this folder; its exit code."""
     read_env_file()
     known = folder / "engines.json"
     engines: dict[str, str] = json.loads(known.read_text()) if known.exists() else {}
@@ -75,23 +78,31 @@ def read_env_file() -> None:
         environ.Env.read_env(PROJECT / ".env", overwrite=False)
 
 
+def take_over_database() -> None:
+    """Earlier versions kept the demo's data and a store's in one place: whose it is nobody can tell, so it stays."""
+    former, data = RUN / "postgres", STORE / "postgres"
+    if former.exists() and not data.exists():
+        former.rename(data)
+        say("data", f"{former}, of an earlier version, is now {data}")
+
+
 def start_sandboxes(watch: Watch, env: Mapping[str, str], ports: Sequence[int]) -> None:
     """Both platforms, in one process that learns its addresses from the same settings as the product."""
     words = (
-        *("--state", str(RUN / "sandbox"), "--shop", environment.DEMO_SHOP),
+        *("--state", str(DEMO / "sandbox"), "--shop", environment.DEMO_SHOP),
         *("--stream", env["DEMO_ORDER_SECONDS"], "--hold-seconds", env["HOLD_EXPECTED_SECONDS"]),
     )
-    sandbox = start(watch, "sandbox", manage("sandbox", *words), env)
+    sandbox = start(watch, DEMO, "sandbox", manage("sandbox", *words), env)
     for port in ports:
         wait_until_open(sandbox, port)
 
 
-def start_product(watch: Watch, env: Mapping[str, str]) -> None:
+def start_product(watch: Watch, folder: Path, env: Mapping[str, str]) -> None:
     guard = [sys.executable, "-m", "connector.launcher.guard"]
-    web = start(watch, "web", [*guard, *web_command(env)], env)
+    web = start(watch, folder, "web", [*guard, *web_command(env)], env)
     for number in range(int(env.get("WORKER_PROCESSES") or 1)):
-        start(watch, f"worker{number + 1}", worker_command(), env)
-    start(watch, "clock", manage("clock"), env)
+        start(watch, folder, f"worker{number + 1}", worker_command(), env)
+    start(watch, folder, "clock", manage("clock"), env)
     wait_until_ready(web, f"http://{HOST}:{env['PORT']}/readyz")
 
 
@@ -117,40 +128,47 @@ def manage(*words: str) -> list[str]:
     return [sys.executable, str(PROJECT / "manage.py"), *words]
 
 
-def start(watch: Watch, name: str, command: Sequence[str], env: Mapping[str, str]) -> Watched:
+def start(watch: Watch, folder: Path, name: str, command: Sequence[str], env: Mapping[str, str]) -> Watched:
     def begin() -> subprocess.Popen[bytes]:
         return spawn(command, env=env, output=subprocess.PIPE, cwd=PROJECT)
 
-    return watch.start(Program(name, begin, LOGS / f"{name}.log"))
+    return watch.start(Program(name, begin, log_of(folder, name)))
 
 
-def start_engines(watch: Watch, wanted: Sequence[str]) -> dict[str, str]:
+def log_of(folder: Path, name: str) -> Path:
+    return folder / "log" / f"{name}.log"
+
+
+def start_engines(watch: Watch, folder: Path, wanted: Sequence[str]) -> dict[str, str]:
     """Start the engines behind the environment names that are asked for. Gives their URLs."""
     if not wanted:
         return {}
     account = engine_account()
-    let_pass(account, RUN)
+    let_pass(account, folder)
     check_reachable(account)
     sockets = fresh_sockets()
     made: dict[str, Engine] = {
-        "DATABASE_URL": Postgres(own_data_folder(account), sockets, LOGS / "postgres.log", account),
-        "REDIS_URL": Valkey(sockets, LOGS / "valkey.log", account),
+        "DATABASE_URL": Postgres(
+            own_data_folder(folder, account), sockets, log_of(folder, "postgres"), account
+        ),
+        "REDIS_URL": Valkey(sockets, log_of(folder, "valkey"), account),
     }
     for engine in (made[name] for name in wanted):
         child = bring_up(engine)
         watch.start(Program(engine.name, engine.start, engine.log, engine.stop_signal, is_engine=True), child)
     urls = {name: made[name].url for name in wanted}
-    (RUN / "engines.json").write_text(
+    (folder / "engines.json").write_text(
         json.dumps(urls)
     )  # for `manage` beside a running `up`; sockets, no secret
     return urls
 
 
-def own_data_folder(account: Account) -> Path:
-    data = RUN / "postgres"
+def own_data_folder(folder: Path, account: Account) -> Path:
+    data = folder / "postgres"
     if data.exists() and not account.owns(data):
         owner = owner_name(data.stat().st_uid)
-        raise LauncherError(f"{data} belongs to {owner}: run as before, or `make clean` to start afresh.")
+        afresh = ", or `make clean` to start afresh" if folder == DEMO else ""
+        raise LauncherError(f"{data} belongs to {owner}: run as before{afresh}.")
     return data
 
 
@@ -169,19 +187,18 @@ def remove_sockets() -> None:
             shutil.rmtree(last, ignore_errors=True)
 
 
-def prepare(env: Mapping[str, str]) -> None:
+def prepare(folder: Path, env: Mapping[str, str]) -> None:
     """Refuse what is configured wrongly, bring the database up to date, collect static files."""
+    notes = log_of(folder, "prepare")
     say("prepare", "checking the settings, migrating the database, collecting static files")
     for words in (["check"], ["migrate", "--no-input"], ["collectstatic", "--no-input"]):
         done = subprocess.run(  # noqa: S603 - our own command
             manage(*words), env=dict(env), cwd=PROJECT, capture_output=True, text=True, check=False
         )
-        with (LOGS / "prepare.log").open("a") as log:
+        with notes.open("a") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode:
-            raise LauncherError(
-                _reason(done.stderr) or f"manage.py {words[0]} failed ({LOGS / 'prepare.log'})"
-            )
+            raise LauncherError(_reason(done.stderr) or f"manage.py {words[0]} failed ({notes})")
 
 
 def _reason(stderr: str) -> str:
@@ -208,14 +225,15 @@ def watched_programs() -> Iterator[Watch]:
 
 
 @contextlib.contextmanager
-def own_run_folder() -> Iterator[dict[str, str]]:
-    """.run/ is ours alone while we run. Gives the note that the last launcher left."""
+def own_run_folder(folder: Path) -> Iterator[dict[str, str]]:
+    """.run/ is ours alone while we run; what is to stay is kept in a folder of it. Gives the note that the last
+    launcher left."""
     try:
         RUN.mkdir(mode=0o755, exist_ok=True)
         if RUN.stat().st_uid != os.geteuid():
             owner = owner_name(RUN.stat().st_uid)
-            raise LauncherError(f"{RUN} belongs to {owner}: run as {owner}, or let {owner} run `make clean`.")
-        LOGS.mkdir(exist_ok=True)
+            raise LauncherError(f"{RUN} belongs to {owner}: run as {owner}, or let {owner} remove it.")
+        (folder / "log").mkdir(parents=True, exist_ok=True)
         lock = (RUN / "lock").open("w")
     except PermissionError as error:
         raise LauncherError(
