@@ -18,7 +18,8 @@ def chosen(request: EmbeddedRequest) -> Connection:
     named = request.POST.get("connection", "") or request.GET.get("connection", "")
     mine = active(request)
     if named:
-        mine = mine.filter(pk=key_of(named))
+        key = key_of(named)
+        mine = mine.none() if key is None else mine.filter(pk=key)
     connection = mine.first()
     if connection is None:
         raise Http404

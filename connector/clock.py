@@ -107,7 +107,7 @@ def find_at_rest() -> None:
     at_rest.extend(Shop.objects.to_keep_alive().order_by("refresh_expires_at").values_list("pk", flat=True))
 
 
-CHORES: dict[str, tuple[timedelta, Callable[[], None]]] = {
+CHORES: dict[str, tuple[timedelta, Callable[[], object]]] = {
     "keep_alive": (KEEP_ALIVE_EVERY, find_at_rest),
     "alerts": (ALERTS_EVERY, lambda: alerts.watch(timezone.now())),
     "audits": (AUDITS_EVERY, lambda: audits.ask_daily(timezone.now())),

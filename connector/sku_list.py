@@ -81,7 +81,7 @@ def wished(connection: Connection, wish: Wish) -> QuerySet[SkuLink]:
 
 
 def beyond(rows: QuerySet[SkuLink], after: int | None) -> QuerySet[SkuLink]:
-    last = rows.filter(pk=after).first()
+    last = rows.filter(pk=after).first() if after is not None else None
     if last is None:
         return rows
     return rows.filter(title__gte=last.title).exclude(title=last.title, pk__lte=last.pk)
