@@ -12,14 +12,13 @@ import shopify_app.errors
 import tiktok.errors
 from connector import carriers, mapping, payment, rules, sql
 from connector.models import InboxEvent, Order, OrderLine
-from connector.observing import address_is_newer, look, observed
+from connector.observing import address_is_newer, addressed, look, marked_since, observed, told_since
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import MOVES, ParcelState
 from connector.states import OrderState as State
 from connector.waits import recheck_due
 from tiktok.orders import Order as Source
 from tiktok.records import EXTERNAL_LINES, ExternalLine, ExternalOrder
-from tiktok.webhooks import address_updates
 
 CANCEL_POLL = timedelta(seconds=1)
 SHOPIFY_SHOWS = timedelta(days=59)  # Shopify contract 2.5: 60, and a day less, for its clock is not ours
@@ -191,20 +190,22 @@ def as_json(change: mapping.Difference) -> dict[str, Any]:
 
 
 def correct_address(order: Order, source: Source, changes: list[dict[str, Any]]) -> dict[str, Any]:
-    never = order.addressed_as_of is None  # a merchant completed the draft before TikTok gave an address
+    """Give the Shopify order TikTok's new address while no parcel is on its way; after that, say that there is one."""
     address = mapping.address(source)
-    if not (never or address_is_newer(order, source)) or order.shopify_state or source.status == "ON_HOLD":
+    if address is None or not address_is_newer(order, source):
         return {}
-    if source.masked or address is None:
+    if order.shopify_state or source.status == "ON_HOLD":
         return {}
     if order.parcels.exclude(state=ParcelState.WITHDRAWN).exists():
-        told = told_of_address(order)
+        told = told_of_address(order, source)
         return {"changed_lines": [*changes, {"what": ADDRESS, "told": told}]} if told else {}
+    never = order.addressed_as_of is None  # completed before TikTok gave an address
     note = words_after_the_hold(order) if never else None
     order.hold_on()
     shopify_for(order.shop).set_order_address(order.order_gid, address, note)
     order.wrote("orderUpdate", order=order.order_gid, changed=["address", "note"] if note else ["address"])
-    return {"addressed_as_of": source.update_time}
+    order.keep(**addressed(order, source))
+    return {}
 
 
 def words_after_the_hold(order: Order) -> str | None:
@@ -215,16 +216,27 @@ def words_after_the_hold(order: Order) -> str | None:
     return note if note != now else None
 
 
-def told_of_address(order: Order) -> int:
-    """TikTok's update time moves with everything, its mark of a new address stays for ever: that the address is newer
-    than the one Shopify has, only the doorbell tells. It was never kept, so it cannot be compared. Returns the time of
-    the last one, or 0.
+def told_of_address(order: Order, source: Source) -> int:
+    """Since when the address of a parcel that is on its way is an old one; 0 where nothing says so.
+
+    Whatever moved the order's update time is no word of it, and a doorbell that came late may tell of the very address
+    that Shopify was given. What was said stands, until a later change rings.
     """
-    if order.addressed_as_of is None:
+    said = max((change["told"] for change in order.changed_lines if change["what"] == ADDRESS), default=0)
+    if told := changed_after_reading(order):
+        return max(said, told)
+    if marked_since(order, source):
+        return said or int(timezone.now().timestamp())
+    return said
+
+
+def changed_after_reading(order: Order) -> int:
+    """When TikTok's address changed after we had read the one that Shopify has; 0 where that did not ring."""
+    told, as_of, read_at = order.address_told_at, order.addressed_as_of, order.addressed_at
+    if told is None or as_of is None or told <= as_of or not told_since(order):
         return 0
-    rang = InboxEvent.objects.filter(source="tiktok", key__startswith=address_updates(order.tiktok_id))
-    last = max((int(event.facts.get("update_time", 0)) for event in rang), default=0)
-    return last if last > order.addressed_as_of.timestamp() else 0
+    whole = read_at.replace(microsecond=0) if read_at else told  # as TikTok counts
+    return int(told.timestamp()) if told >= whole else 0
 
 
 def still_standing(order: Order, source: Source, facts: dict[str, Any]) -> dict[str, Any]:

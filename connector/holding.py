@@ -10,6 +10,7 @@ from connector.importing import content_for, delete_drafts
 from connector.models import Order
 from connector.observing import (
     address_is_newer,
+    addressed,
     changed,
     look,
     meddled,
@@ -158,17 +159,17 @@ def doubtful_destination(order: Order, source: Source) -> str:
 
 def prepare(order: Order, source: Source, choice: matching.Match, draft: Draft) -> Draft:
     """Address, tags and note of a released order; what a merchant added to them stays."""
+    address = mapping.address(source)
     draft = rewrite(
         order,
         source,
         choice,
-        address=mapping.address(source),
+        address=address,
         tags=mapping.released_tags(draft.tags),
         note=mapping.released_note(draft.note, order.tiktok_id),
     )
-    order.keep(
-        prepared_at=timezone.now(), ready_looks=0, draft_touched=False, addressed_as_of=source.update_time
-    )
+    facts = addressed(order, source) if address else {}
+    order.keep(prepared_at=timezone.now(), ready_looks=0, draft_touched=False, **facts)
     return draft
 
 

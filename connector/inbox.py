@@ -17,9 +17,10 @@ from connector.states import IN_SHOPIFY, OrderState
 from connector.transport import session
 from connector.work import WAKED, Later
 from shopify_app.models import Shop
+from tiktok.webhooks import address_changed_at
 
 WAKE_KNOWN = f"""
-UPDATE connector_order SET {WAKED}
+UPDATE connector_order SET {WAKED}, address_told_at = GREATEST(address_told_at, %s)
 WHERE tiktok_id = %s AND connection_id IN (SELECT id FROM connector_connection WHERE tiktok_shop_id = %s)
 RETURNING connection_id, shop_id
 """  # noqa: S608  (our own words)
@@ -51,7 +52,11 @@ def tiktok_order(event: InboxEvent) -> str:
         return "no active connection"
     if connection.pk not in known:
         new = Order(
-            connection=connection, tiktok_id=event.subject, shop_id=event.owner.pk, due_at=timezone.now()
+            connection=connection,
+            tiktok_id=event.subject,
+            shop_id=event.owner.pk,
+            due_at=timezone.now(),
+            address_told_at=address_told_at(event),
         )
         sql.insert(new, unless_known=True)
     if not connection.last_webhook_at or event.received_at - connection.last_webhook_at > HEARD_EVERY:
@@ -60,12 +65,23 @@ def tiktok_order(event: InboxEvent) -> str:
 
 
 def wake_known(event: InboxEvent, connection: Connection) -> set[int]:
-    """Wake the order, also in a store that the TikTok shop fed before. Returns the connections that know it."""
+    """Wake the order, also in a store that the TikTok shop fed before. Returns the connections that know it.
+
+    That its address changed is kept with the order by the same statement: events are shuffled, repeated and purged.
+    """
     now = timezone.now()
-    known = sql.rows(WAKE_KNOWN, [now, now, event.subject, connection.tiktok_shop_id])
+    told = [now, now, address_told_at(event), event.subject, connection.tiktok_shop_id]
+    known = sql.rows(WAKE_KNOWN, told)
     for shop_id in {shop_id for _, shop_id in known} - {connection.shop_id}:
         wake.shop(shop_id)
     return {connection_id for connection_id, _ in known}
+
+
+def address_told_at(event: InboxEvent) -> datetime | None:
+    """When the recipient's address changed, by TikTok's clock; None where the event is about something else."""
+    if event.topic != "RECIPIENT_ADDRESS_UPDATE":
+        return None
+    return address_changed_at(event.facts) or event.triggered_at or event.received_at
 
 
 def tiktok_packages(event: InboxEvent) -> str:

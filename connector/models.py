@@ -337,7 +337,12 @@ class Order(Work):
     order_name = models.TextField(default="", blank=True)
     finalized_at = models.DateTimeField(null=True)
     referenced_at = models.DateTimeField(null=True)  # both sides know each other's id
-    addressed_as_of = models.DateTimeField(null=True)  # TikTok's update time of the address that Shopify has
+    address_told_at = models.DateTimeField(null=True)  # the newest address change that TikTok rang for
+    # The address that Shopify has, as it was when we read it. Empty: it has none of ours.
+    addressed_as_of = models.DateTimeField(null=True)  # TikTok's update time then
+    addressed_told_at = models.DateTimeField(null=True)  # the newest change that had rung before we read
+    addressed_marked = models.BooleanField(null=True)  # whether TikTok's mark of a changed address stood
+    addressed_at = models.DateTimeField(null=True)  # our own time of the reading
     order_touched = models.BooleanField(default=False)  # the Shopify order changed: look at it
     fulfillments_read_at = models.DateTimeField(null=True)  # looked for once, as its id may have come late
     readings = models.JSONField(default=dict, blank=True)  # a fulfillment's newest: gid: [updated, asked]
@@ -352,6 +357,7 @@ class Order(Work):
     outcome = models.GeneratedField(expression=OUTCOME, output_field=models.TextField(), db_persist=True)
 
     reading: "Reading | None" = None  # of orders that were claimed together (reading.py)
+    read_at: datetime | None = None  # when TikTok was asked for what the step goes by
 
     class Meta:
         constraints = [

@@ -97,10 +97,48 @@ def sums(expected: Any, draft: Draft) -> dict[str, str]:
     return {"expected": str(expected), "shopify": str(draft.total), "currency": draft.currency}
 
 
+def addressed(order: Order, source: Source) -> dict[str, Any]:
+    """The columns that say which of TikTok's addresses Shopify has now: times and a mark, nothing of a place.
+
+    `address_told_at` is as it was when the row was claimed, and so before we read: a change that rang later is news,
+    also when its event was answered while we wrote.
+    """
+    return {
+        "addressed_as_of": source.update_time or order.read_at,
+        "addressed_told_at": order.address_told_at,
+        "addressed_marked": bool(order.addressed_marked) or source.has_updated_recipient_address,
+        "addressed_at": order.read_at,
+    }
+
+
 def address_is_newer(order: Order, source: Source) -> bool:
-    if not source.has_updated_recipient_address or source.update_time is None:
+    """Whether TikTok may have another address than Shopify. Its update time need not move with the address, its mark
+    need not be there, its doorbell may be lost (TikTok contract 4.3, 4.5): one of them is enough, and once.
+    """
+    if source.masked or mapping.address(source) is None:
         return False
-    return order.addressed_as_of is None or source.update_time > order.addressed_as_of
+    if order.addressed_as_of is None:
+        return True
+    return told_since(order) or marked_since(order, source) or moved_since(order, source)
+
+
+def told_since(order: Order) -> bool:
+    """A change rang that had not rung when we read the address."""
+    told, known = order.address_told_at, order.addressed_told_at
+    return told is not None and (known is None or told > known)
+
+
+def marked_since(order: Order, source: Source) -> bool:
+    """TikTok's mark of a changed address, which stays for ever, came after we read."""
+    return order.addressed_marked is False and source.has_updated_recipient_address
+
+
+def moved_since(order: Order, source: Source) -> bool:
+    """The address is marked, and the order has changed since we read: by a second change of it, perhaps."""
+    before, now = order.addressed_as_of, source.update_time
+    if before is None or now is None:
+        return False
+    return source.has_updated_recipient_address and now > before
 
 
 def tag_of(order: Order) -> str:

@@ -140,7 +140,8 @@ def store_orders(connection: Connection, sources: Iterable[Source]) -> None:
     """Know every order, and wake those that changed since we last looked."""
     wanted = {source.id: source for source in sources if ours_to_know(connection, source)}
     known = Order.objects.filter(connection=connection, tiktok_id__in=wanted)
-    seen = dict(known.values_list("tiktok_id", "tiktok_updated_at"))
+    columns = known.values_list("tiktok_id", "tiktok_updated_at", "addressed_marked")
+    seen = {id: (updated_at, marked) for id, updated_at, marked in columns}
     now = timezone.now()
     Order.objects.bulk_create(
         [
@@ -158,7 +159,7 @@ def store_orders(connection: Connection, sources: Iterable[Source]) -> None:
         ],
         ignore_conflicts=True,
     )
-    changed = [id for id, at in seen.items() if newer(wanted[id].update_time, at)]
+    changed = [id for id, facts in seen.items() if is_news(wanted[id], *facts)]
     Order.objects.filter(connection=connection, tiktok_id__in=changed).update(due_at=now)
 
 
@@ -174,8 +175,11 @@ def is_live(source: Source) -> bool:
     return paid is not None and timezone.now() - paid < timedelta(hours=3)
 
 
-def newer(now: datetime | None, before: datetime | None) -> bool:
-    return before is None or (now is not None and now > before)
+def is_news(source: Source, updated_at: datetime | None, marked: bool | None) -> bool:
+    """Whether TikTok has changed the order since we looked. A new address may leave its update time as it was."""
+    now = source.update_time
+    moved = updated_at is None or (now is not None and now > updated_at)
+    return moved or (marked is False and source.has_updated_recipient_address)
 
 
 # ---- Shopify -------------------------------------------------------------------------------------

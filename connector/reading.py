@@ -4,7 +4,10 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
 from time import monotonic
+
+from django.utils import timezone
 
 from connector.models import Order
 from connector.platforms import tiktok_for
@@ -21,6 +24,7 @@ FRESH_SECONDS = 2.0  # a row that comes later than that reads its order by itsel
 def read(order: Order) -> Source | None:
     """The order as TikTok has it now; None when TikTok does not know it."""
     client = tiktok_for(order.connection, live=order.live)
+    order.read_at = timezone.now() - (timedelta(seconds=FRESH_SECONDS) if order.reading else timedelta(0))
     if order.reading is None:
         return client.get_order(order.tiktok_id)
     return order.reading.take(client, order.tiktok_id)

@@ -639,15 +639,52 @@ def test_lines_quantities_and_the_address_may_change(
     shown = caller.order(order_id)
     assert sorted(line["seller_sku"] for line in shown["line_items"]) == ["MUG-WHT"] + ["TEE-BLK-M"] * 3
     sandbox.change_lines(order_id, [("CAP-NVY", 1)])
+    changed = caller.order(order_id)
     sandbox.change_address(order_id, address_line2="Apt *5", last_name="Oyelaran-Whitlock")
     shown = caller.order(order_id)
     assert shown["payment"]["sub_total"] == "22.00"
     assert shown["has_updated_recipient_address"] is True
     assert shown["recipient_address"]["address_line2"] == "Apt *5"
     assert shown["recipient_address"]["name"].endswith("Oyelaran-Whitlock")
-    assert shown["update_time"] > former["update_time"]
+    assert shown["update_time"] == changed["update_time"] > former["update_time"]
     third = wait_for(lambda: [body for body, _, _ in inbox.got if body["type"] == 3])[0]
     assert "tts_notification_id" not in third
+
+
+def test_a_new_address_may_move_the_update_time_and_go_unmarked(
+    sandbox: TikTokSandbox, caller: Caller
+) -> None:
+    sandbox.settings.address_moves_update_time = True
+    sandbox.settings.mark_new_addresses = False
+    order_id = sandbox.place_order(hold=False)
+    former = caller.order(order_id)
+    sandbox.change_address(order_id, address_line1="77 New Street")
+    shown = caller.order(order_id)
+    assert shown["recipient_address"]["address_line1"] == "77 New Street"
+    assert shown["has_updated_recipient_address"] is False
+    assert shown["update_time"] > former["update_time"]
+
+
+def test_each_new_address_rings_with_a_time_of_its_own(
+    sandbox: TikTokSandbox, caller: Caller, inbox: Inbox
+) -> None:
+    order_id = sandbox.place_order(hold=False)
+    sandbox.change_address(order_id)
+    sandbox.change_address(order_id)
+    rang = wait_for(lambda: len(thirds(inbox)) == 2 and thirds(inbox))
+    assert len({body["data"]["update_time"] for body in rang}) == 2
+
+
+def thirds(inbox: Inbox) -> list[dict[str, Any]]:
+    return [body for body, _, _ in inbox.got if body["type"] == 3]
+
+
+def test_an_order_may_come_without_its_recipient(sandbox: TikTokSandbox, caller: Caller) -> None:
+    order_id = sandbox.place_order(hold=False)
+    sandbox.withhold_address(order_id)
+    assert "recipient_address" not in caller.order(order_id)
+    sandbox.withhold_address(order_id, on=False)
+    assert caller.order(order_id)["recipient_address"]["full_address"]
 
 
 def test_tiktok_may_take_over_the_shipping(sandbox: TikTokSandbox, caller: Caller) -> None:

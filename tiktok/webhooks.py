@@ -131,14 +131,14 @@ def read_event(raw: Raw, body: bytes) -> Event:
 
 def find_key(raw: Raw, kind: int, data: Raw, body: bytes) -> str:
     if kind == ADDRESS_UPDATE and WORD.fullmatch(text(data, "update_time")):
-        return address_updates(text(data, "order_id")) + text(data, "update_time")
+        return f"{kind}:{text(data, 'order_id')}:{text(data, 'update_time')}"
     notification = text(raw, "tts_notification_id")
     return notification if WORD.fullmatch(notification) else f"{kind}:{hashlib.sha256(body).hexdigest()}"
 
 
-def address_updates(order_id: str) -> str:
-    """What the keys of all address updates of an order begin with."""
-    return f"{ADDRESS_UPDATE}:{order_id}:"
+def address_changed_at(facts: Raw) -> datetime | None:
+    """Of an address update: when the address changed, by TikTok's clock."""
+    return moment(facts, "update_time")
 
 
 def find_facts(kind: int, data: Raw) -> dict[str, Any]:

@@ -357,12 +357,14 @@ class Actions:
             fresh = buyers.invent(self.world.rng, order.region)
             self.world.former_buyers.append(order.buyer)
             order.buyer = order.buyer.changed(**(values or {"address_line1": fresh.address_line1}))
-            order.address_changed = True
-            self._touch(order)
+            order.address_changed = order.address_changed or self.settings.mark_new_addresses
+            order.address_time = max(self.clock.seconds(), order.address_time + 1)
+            if self.settings.address_moves_update_time:
+                self._touch(order)
             self.ring(
                 order.shop_id,
                 "RECIPIENT_ADDRESS_UPDATE",
-                {"order_id": order.id, "update_time": order.update_time},
+                {"order_id": order.id, "update_time": order.address_time},
             )
 
     def change_lines(self, order_id: str, lines: Iterable[Sequence[Any] | Json]) -> None:
@@ -417,6 +419,11 @@ class Actions:
             order = self.world.orders[order_id]
             order.masked = on
             self._touch(order)
+
+    def withhold_address(self, order_id: str, on: bool = True) -> None:
+        """Leave the recipient out of every answer, in every status: each of its fields is optional."""
+        with self.lock:
+            self.world.orders[order_id].without_address = on
 
     def combine(self, order_ids: list[str]) -> str:
         """TikTok groups orders to travel together (webhook 4); the group's id."""
@@ -668,7 +675,7 @@ class Actions:
         self._status_bell(order)
 
     def _touch(self, order: Order) -> None:
-        """update_time is also the version: it moves with every change, even inside one second."""
+        """update_time is also the version: it moves even inside one second. A new address does not move it."""
         order.update_time = max(self.clock.seconds(), order.update_time + 1)
 
     def _status_bell(self, order: Order) -> None:

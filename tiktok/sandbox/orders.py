@@ -133,6 +133,8 @@ class Order:
     cancel_reason: str = ""
     cancel_initiator: str = ""
     address_changed: bool = False
+    address_time: int = 0
+    without_address: bool = False
     masked: bool = False
     rts_time: int = 0
     collection_time: int = 0
@@ -219,6 +221,8 @@ def amount(value: Decimal) -> str:
 def address_view(order: Order, style: str, now: int) -> Json | None:
     """The recipient as TikTok shows it now: masked by status, market and who ships (TikTok contract 4.5)."""
     buyer = order.buyer
+    if order.without_address:
+        return None
     if order.status in BEFORE_RELEASE:
         return buyers.held_address(buyer, style)
     address = buyers.address_json(buyer)

@@ -54,6 +54,10 @@ class Settings:
 
     hold_seconds: float = 3600
     hold_address: str = "starred"  # starred, districts, empty, missing, none (TikTok contract 12.7)
+    address_moves_update_time: bool = (
+        False  # update_time is of the last change of status (TikTok contract 4.3)
+    )
+    mark_new_addresses: bool = True  # has_updated_recipient_address; every field of an answer is optional
     access_token_seconds: int = 7 * 86_400
     refresh_token_seconds: int = 365 * 86_400
     code_seconds: int = 1800
