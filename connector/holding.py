@@ -22,7 +22,15 @@ from connector.observing import (
 )
 from connector.platforms import shopify_for
 from connector.states import OrderState as State
-from connector.waits import next_look, own_delay, ready_due, reservation_ends, reserve_until, sku_due
+from connector.waits import (
+    address_due,
+    next_look,
+    own_delay,
+    ready_due,
+    reservation_ends,
+    reserve_until,
+    sku_due,
+)
 from connector.work import Later
 from shopify_app.orders import Draft
 from tiktok.orders import Order as Source
@@ -117,14 +125,10 @@ def tend(order: Order, source: Source, draft: Draft) -> None:
 def release(order: Order, source: Source, draft: Draft) -> None:
     """TikTok's hold is over: address on, hold tag off, wait until Shopify is ready, complete."""
     facts = observed(order, source)
-    if source.is_buyer_request_cancel:
-        return order.ask("cancel_requested", **facts)
-    if source.masked:
-        return order.ask("address_masked", **facts)
-    if wrong := rules.unbookable(source):
-        return order.ask(wrong.reason, wrong.detail, **facts)
-    if (doubtful := doubtful_destination(order, source)) and not order.anyway:
-        return order.ask("destination_unsupported", {"destination": doubtful}, **facts)
+    if doubt := in_doubt(order, source):
+        return order.ask(doubt.reason, doubt.detail, **facts)
+    if lacks_address(order, source) and (look := address_due(order)):
+        return order.wait(look, address_missed_at=order.address_missed_at or timezone.now(), **facts)
     if (own := own_delay(order, source)) > timezone.now():
         return order.wait(own, **facts)
     if not order.restore and (meddling := meddled(order, source, draft)):
@@ -141,6 +145,28 @@ def release(order: Order, source: Source, draft: Draft) -> None:
     if order.create_tries > 1:
         delete_drafts(order, but=order.draft_gid)
     return complete(order, source)
+
+
+def in_doubt(order: Order, source: Source) -> rules.Verdict | None:
+    """Why a released order is not to be completed before a person has seen it."""
+    if source.is_buyer_request_cancel:
+        return rules.Verdict(rules.Fate.ASK, "cancel_requested")
+    if source.masked:
+        return rules.Verdict(rules.Fate.ASK, "address_masked")
+    if wrong := rules.unbookable(source):
+        return wrong
+    if order.anyway:
+        return None
+    if lacks_address(order, source) and address_due(order) is None:
+        return rules.Verdict(rules.Fate.ASK, "address_missing")
+    if doubtful := doubtful_destination(order, source):
+        return rules.Verdict(rules.Fate.ASK, "destination_unsupported", {"destination": doubtful})
+    return None
+
+
+def lacks_address(order: Order, source: Source) -> bool:
+    """Neither TikTok nor the draft has an address: every field of TikTok's is optional (TikTok contract 4.2)."""
+    return mapping.address(source) is None and order.addressed_as_of is None
 
 
 def to_rewrite(order: Order, source: Source) -> bool:

@@ -337,6 +337,7 @@ class Order(Work):
     order_name = models.TextField(default="", blank=True)
     finalized_at = models.DateTimeField(null=True)
     referenced_at = models.DateTimeField(null=True)  # both sides know each other's id
+    address_missed_at = models.DateTimeField(null=True)  # when it was released, and had no address yet
     address_told_at = models.DateTimeField(null=True)  # the newest address change that TikTok rang for
     # The address that Shopify has, as it was when we read it. Empty: it has none of ours.
     addressed_as_of = models.DateTimeField(null=True)  # TikTok's update time then

@@ -65,6 +65,8 @@ def arriving(order: Order) -> tuple[Words, datetime | None]:
 def held(order: Order, now: datetime) -> tuple[Words, datetime | None]:
     if order.prepared_at:
         return _("TikTok has released it. It becomes an order as soon as Shopify has computed it."), None
+    if order.address_missed_at and order.tiktok_status != "ON_HOLD":
+        return _("TikTok has released it and has not given its address yet. We look again."), order.due_at
     expected = order.release_at or (order.paid_at + HOLD if order.paid_at else None)
     if expected and expected > now:
         return _(

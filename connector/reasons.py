@@ -192,6 +192,19 @@ ROWS = (
         LOOK_AGAIN,
     ),
     Reason(
+        "address_missing",
+        _("TikTok gives no address"),
+        _(
+            "TikTok has released the order and does not say where it goes, so it cannot be shipped. We go on by "
+            "ourselves when TikTok tells of a change."
+        ),
+        _(
+            "Look in TikTok Seller Center whether the address is there, then look again; or complete it anyway "
+            "and enter the address in Shopify. We write TikTok's over it once there is one."
+        ),
+        FINALIZE_ANYWAY,
+    ),
+    Reason(
         "destination_unsupported",
         _("The destination is outside TikTok Shop's area"),
         _(

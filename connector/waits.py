@@ -9,6 +9,7 @@ from connector.models import Order
 from tiktok.orders import Order as Source
 
 DAY = timedelta(days=1)
+ADDRESS_WAITS = (5, 15, 60, 300)  # seconds from the first look that found none; then it is a person's turn
 RESERVE_AHEAD = timedelta(minutes=30)  # a reservation is renewed so long before it ends
 
 
@@ -43,6 +44,13 @@ def own_delay(order: Order, source: Source) -> datetime:
 def sku_due() -> datetime:
     """A product that was added in Shopify wakes what waits for it; this is for the day when its webhook is lost."""
     return timezone.now() + settings.SKU_LOOK_AGAIN
+
+
+def address_due(order: Order) -> datetime | None:
+    """When to look next for an address that a released order does not have; None: long enough."""
+    now = timezone.now()
+    looks = ((order.address_missed_at or now) + timedelta(seconds=wait) for wait in ADDRESS_WAITS)
+    return next((look for look in looks if look > now), None)
 
 
 def ready_due(order: Order) -> datetime:

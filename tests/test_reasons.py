@@ -18,6 +18,7 @@ WANTED = [
     "currency_not_enabled",
     "tiktok_ships",
     "address_masked",
+    "address_missing",
     "cancel_requested",
     "cancel_requested_shipped",
     "draft_edited",

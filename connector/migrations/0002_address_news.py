@@ -12,6 +12,11 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AddField(
             model_name='order',
+            name='address_missed_at',
+            field=models.DateTimeField(null=True),
+        ),
+        migrations.AddField(
+            model_name='order',
             name='address_told_at',
             field=models.DateTimeField(null=True),
         ),
