@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -11,8 +11,8 @@ from connector.models import DISCONNECTED, Order, Parcel
 from connector.reasons import reason
 from connector.states import KEPT_OUT, ParcelState
 from connector.states import OrderState as State
+from connector.waits import hold_ends
 
-HOLD = timedelta(hours=1)  # TikTok's usual; only what TikTok says ends it
 Words = str | Promise
 
 
@@ -67,7 +67,7 @@ def held(order: Order, now: datetime) -> tuple[Words, datetime | None]:
         return _("TikTok has released it. It becomes an order as soon as Shopify has computed it."), None
     if order.address_missed_at and order.tiktok_status != "ON_HOLD":
         return _("TikTok has released it and has not given its address yet. We look again."), order.due_at
-    expected = order.release_at or (order.paid_at + HOLD if order.paid_at else None)
+    expected = hold_ends(order.paid_at or order.placed_at, order.release_at)
     if expected and expected > now:
         return _(
             "TikTok holds it while the buyer can still cancel. Then it becomes a Shopify order."

@@ -18,16 +18,17 @@ def next_look(order: Order, source: Source) -> datetime:
     now = timezone.now()
     if source.status != "ON_HOLD":
         return now
-    expected = max(filter(None, (hold_ends(source), source.release_date)), default=now)
-    if expected > now:
+    expected = hold_ends(source.paid_time or source.create_time, source.release_date)
+    if expected and expected > now:
         return min(expected, now + DAY)
     waits = settings.HOLD_LOOK_AGAIN
     return now + waits[min(order.hold_looks, len(waits) - 1)]
 
 
-def hold_ends(source: Source) -> datetime | None:
-    start = source.paid_time or source.create_time
-    return start + settings.HOLD_EXPECTED if start else None
+def hold_ends(start: datetime | None, release: datetime | None) -> datetime | None:
+    """When TikTok's hold should be over: so long after its start, the payment, or at a pre-order's release if later."""
+    ends = (start + settings.HOLD_EXPECTED if start else None, release)
+    return max(filter(None, ends), default=None)
 
 
 def own_delay(order: Order, source: Source) -> datetime:
@@ -67,8 +68,8 @@ def recheck_due(order: Order) -> datetime | None:
 def reserve_until(order: Order, source: Source) -> datetime:
     """max(paid + 1 h, release date) + margin; where that is over, a day more. Shopify refuses a past time."""
     margin = timedelta(seconds=order.connection.policy.reserve_margin_seconds)
-    ends = [when for when in (hold_ends(source), source.release_date) if when]
-    wanted = max(ends, default=timezone.now()) + margin
+    ends = hold_ends(source.paid_time or source.create_time, source.release_date)
+    wanted = (ends or timezone.now()) + margin
     return wanted if wanted - timezone.now() > RESERVE_AHEAD else timezone.now() + DAY
 
 

@@ -13,6 +13,7 @@ from connector.models import DISCONNECTED, Order, OrderLog, Parcel
 from connector.progress import HAPPENED, NEXT, progress
 from connector.states import OrderState, ParcelState
 from connector.timeline import CALLS, timeline
+from connector.waits import hold_ends
 
 PROJECT = Path(settings.BASE_DIR)
 NOW = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
@@ -47,6 +48,21 @@ def test_every_state_has_words_for_what_happened_and_those_without_a_question_of
 def test_a_held_order_says_until_when_and_that_only_tiktok_ends_it(facts, words, at):
     assert after(OrderState.ON_HOLD, **facts)[0].startswith(words)
     assert after(OrderState.ON_HOLD, **facts)[1] == at
+
+
+@pytest.mark.parametrize(
+    ("facts", "hold", "at"),
+    [
+        ({"paid_at": NOW}, timedelta(seconds=15), NOW + timedelta(seconds=15)),
+        ({"placed_at": NOW}, HOUR, NOW + HOUR),
+        ({"paid_at": NOW - HOUR / 2, "release_at": NOW - HOUR}, HOUR, NOW + HOUR / 2),
+        ({"paid_at": NOW, "release_at": NOW + 9 * HOUR}, HOUR, NOW + 9 * HOUR),
+    ],
+)
+def test_the_time_that_is_told_for_the_end_of_a_hold_is_the_one_at_which_we_look(settings, facts, hold, at):
+    settings.HOLD_EXPECTED = hold
+    assert after(OrderState.ON_HOLD, **facts)[1] == at
+    assert hold_ends(facts.get("paid_at") or facts.get("placed_at"), facts.get("release_at")) == at
 
 
 @pytest.mark.parametrize(
