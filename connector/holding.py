@@ -204,7 +204,7 @@ def rewrite(order: Order, source: Source, choice: matching.Match, **changes: Any
     facts: dict[str, Any] = {}
     if to_rewrite(order, source):
         changes["content"] = content_for(order, source, choice)
-        remember_lines(order, source)
+        remember_lines(order, source, changes["content"])
         facts |= priced(order, source) | {"restore": False}
     if "reserve_until" in changes:
         facts["reserved_until"] = changes["reserve_until"]

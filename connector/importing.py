@@ -85,7 +85,7 @@ def keep_out(order: Order, source: Source, verdict: rules.Verdict) -> None:
 
 def create(order: Order, source: Source, content: DraftContent) -> None:
     """The one effect that cannot be repeated: its intent is stored first, and a lost answer is searched for."""
-    remember_lines(order, source)
+    remember_lines(order, source, content)
     intent = {"create_sent_at": timezone.now(), "create_tries": order.create_tries + 1, "recovery_looks": 1}
     first_look = timezone.now() + settings.RECOVERY_WAITS[0]
     order.keep(**intent | priced(order, source))

@@ -462,7 +462,7 @@ class OrderLine(models.Model):
     price = models.DecimalField(max_digits=16, decimal_places=4, default=0)
     is_gift = models.BooleanField(default=False)
     cancelled = models.BooleanField(default=False)
-    variant_gid = models.TextField(default="", blank=True)
+    variant_gid = models.TextField(default="", blank=True)  # that the draft was written with
     shopify_line_gid = models.TextField(default="", blank=True)
     parcel = models.ForeignKey(
         "Parcel", on_delete=models.SET_NULL, null=True, blank=True, related_name="units"

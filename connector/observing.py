@@ -1,15 +1,20 @@
 """What both platforms say of an order, as columns; and the units and lines that tie them together."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
 from connector import mapping, sql
-from connector.models import Order, OrderLine
+from connector.models import Order, OrderLine, SkuLink
+from connector.pairing import Sold, pair
+from connector.platforms import shopify_for
 from connector.reading import read
-from shopify_app.orders import CompletedOrder, Draft
+from shopify_app.orders import CompletedOrder, Draft, DraftContent
+from shopify_app.orders import OrderLine as ShopifyLine
 from tiktok import cancelling
 from tiktok.orders import Order as Source
 
@@ -149,9 +154,10 @@ def lines_of(order: Order, source: Source) -> tuple[mapping.Group, ...]:
     return mapping.group(source.line_items, order.connection.policy)
 
 
-def remember_lines(order: Order, source: Source) -> None:
-    """The units of the order, as TikTok has them now."""
+def remember_lines(order: Order, source: Source, content: DraftContent | None = None) -> None:
+    """The units of the order, as TikTok has them now, and the variants that `content` writes for them."""
     policy = order.connection.policy
+    variants = variants_of(content) if content else {}
     units = [
         OrderLine(
             order=order,
@@ -163,16 +169,28 @@ def remember_lines(order: Order, source: Source) -> None:
             price=mapping.booked_unit(line, policy.money_mode),
             is_gift=line.is_gift,
             cancelled=line.cancelled,
+            variant_gid=variants.get(line.id, ""),
         )
         for line in source.line_items
     ]
+    told = ["sku_id", "seller_sku", "product_id", "title", "price", "is_gift", "cancelled"]
     OrderLine.objects.bulk_create(
         units,
         update_conflicts=True,
         unique_fields=["order", "tiktok_line_id"],
-        update_fields=["sku_id", "seller_sku", "product_id", "title", "price", "is_gift", "cancelled"],
+        update_fields=[*told, "variant_gid"] if content else told,
     )
     sql.change(FORGET_OTHERS, [order.pk, [line.id for line in source.line_items]])
+
+
+def variants_of(content: DraftContent) -> dict[str, str]:
+    """The variant that stands for each unit; none for those of a custom line."""
+    return {
+        unit_id: line.variant_id
+        for line in content.lines
+        for unit_id in mapping.read_unit_ids(line.attributes)
+        if line.variant_id
+    }
 
 
 def store_line_ids(order: Order, done: CompletedOrder) -> list[str]:
@@ -185,6 +203,35 @@ def store_line_ids(order: Order, done: CompletedOrder) -> list[str]:
     ):  # the cheap answer for a draft of one line has no attributes
         [only] = units
         return [] if sql.change(ALL_UNITS, [only, order.pk]) else [only]
+    if not any(units.values()):
+        units = pair(sold(order), with_variants(order, done))
     pairs = [(unit_id, line_id) for line_id, ids in units.items() for unit_id in ids]
     sql.change(SOME_UNITS, [*map(list, zip(*pairs, strict=True)), order.pk] if pairs else [[], [], order.pk])
     return [line_id for line_id, ids in units.items() if not ids]
+
+
+def with_variants(order: Order, done: CompletedOrder) -> Sequence[ShopifyLine]:
+    """The order's lines with their variants, which a completion does not tell."""
+    if any(line.variant_id for line in done.lines):
+        return done.lines
+    return shopify_for(order.shop, live=order.live).get_order_lines(done.id)
+
+
+def sold(order: Order) -> list[Sold]:
+    """The lines that the draft was written with. Of one that we found, the variants are those of our links."""
+    groups: dict[tuple[str, str, Decimal, bool], list[OrderLine]] = {}
+    for unit in OrderLine.objects.filter(order=order, cancelled=False):
+        groups.setdefault((unit.sku_id, unit.seller_sku, unit.price, unit.is_gift), []).append(unit)
+    links = SkuLink.objects.linked().filter(
+        connection=order.connection_id, sku_id__in=[key[0] for key in groups]
+    )
+    linked = dict(links.values_list("sku_id", "variant_gid"))
+    return [
+        Sold(
+            variant_id=units[0].variant_gid or linked.get(units[0].sku_id, ""),
+            title=units[0].title,
+            unit_price=units[0].price,
+            unit_ids=tuple(unit.tiktok_line_id for unit in units),
+        )
+        for units in groups.values()
+    ]

@@ -9,7 +9,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 PLATFORMS = ("tiktok", "shopify_app")
 # Lower floors know nothing of higher ones, also not by way of a module that is not listed.
 FLOORS = [
-    {"mapping", "states", "carriers", "rules", "policy"},
+    {"mapping", "pairing", "states", "carriers", "rules", "policy"},
     {"work"},
     {"models"},
     {"observing", "waits", "matching", "neighbours", "heard"},
