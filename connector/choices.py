@@ -12,6 +12,7 @@ from connector.models import CarrierLink, Connection, Order, OrderLog, Parcel, S
 from connector.reasons import FINALIZE_ANYWAY, IMPORT, RESTORE_DRAFT, reason
 from connector.states import KEPT_OUT, OrderState, ParcelState
 from connector.wake import bell
+from connector.work import wake_all
 
 WAITING_FOR_SKUS = ("sku_unmapped", "sku_conflict", "bundle_unmapped")
 WAITING_FOR_CARRIERS = ("carrier_unknown", "carrier_not_supported")
@@ -44,9 +45,7 @@ def look_again(order: Order, by: str) -> None:
     with transaction.atomic():
         note(order, "look again", by)
         order.wake(draft_touched=True, order_touched=True, attempts=0, failing_since=None)
-        order.parcels.filter(state=ParcelState.WAITING).update(
-            due_at=timezone.now(), attempts=0, failing_since=None
-        )
+        wake_all(order.parcels.filter(state=ParcelState.WAITING), attempts=0, failing_since=None)
     bell.ring(order.shop_id)
 
 
@@ -208,7 +207,7 @@ def link_skus(
             unique_fields=["connection", "sku_id"],
             update_fields=["variant_gid", "variant_title", "by_hand", "confirmed_at"],
         )
-        waiting = Order.objects.filter(connection=connection, reason__in=WAITING_FOR_SKUS)
+        waiting = connection.asking().filter(reason__in=WAITING_FOR_SKUS)
         woken = [
             order
             for order in waiting
@@ -243,7 +242,7 @@ def link_carrier(connection: Connection, company: str, provider_id: str, provide
             company=key,
             defaults={"provider_id": provider_id, "provider_name": provider_name},
         )
-        waiting = Parcel.objects.filter(order__connection=connection, reason__in=WAITING_FOR_CARRIERS)
+        waiting = connection.asking_parcels().filter(reason__in=WAITING_FOR_CARRIERS)
         woken = [parcel for parcel in waiting if carriers.normalise(parcel.company) == key]
         for parcel in woken:
             parcel.wake()

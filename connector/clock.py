@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 import shopify_app.errors
@@ -15,6 +15,7 @@ from connector import alerts, audits, wake
 from connector.jobs import STEPS
 from connector.models import (
     FORGET_BATCH,
+    OVER,
     Audit,
     Connection,
     ConnectionLog,
@@ -24,7 +25,6 @@ from connector.models import (
     Order,
     forget,
 )
-from connector.states import ENDED, OrderState
 from connector.transport import session
 from shopify_app.models import Shop
 from tiktok.models import Seller
@@ -79,11 +79,10 @@ def keep_grants_alive(told_to_stop: Callable[[], bool]) -> None:
 def purge(now: datetime) -> None:
     """Forget by rule, in small batches: events, ended orders with their log, consents nobody finished."""
     old = now - max(settings.KEEP_ORDERS, NEVER_PURGE_BEFORE)
-    ended = Q(state__in=[*ENDED, OrderState.SKIPPED, OrderState.OUTSIDE, OrderState.DELIVERED])
     for rows in (
         InboxEvent.objects.filter(received_at__lt=now - settings.KEEP_EVENTS, due_at=None),
         Consent.objects.filter(created_at__lt=now - timedelta(days=1)),
-        Order.objects.filter(ended, changed_at__lt=old),
+        Order.objects.filter(OVER, changed_at__lt=old),
         Audit.objects.filter(finished_at__lt=old),
         ConnectionLog.objects.filter(at__lt=old),
     ):

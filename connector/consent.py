@@ -24,6 +24,7 @@ from connector.models import DELETE, DISCONNECTED, Connection, Consent, Order
 from connector.states import OrderState
 from connector.transport import session as transport
 from connector.wake import bell
+from connector.work import wake_all
 from shopify_app.models import Shop
 from tiktok import oauth
 
@@ -234,9 +235,7 @@ def renew(connection: Connection, consent: Consent, shop: tiktok.models.Shop) ->
     if not connection.active:
         known = {k: v for k, v in connection.settings.items() if k not in ("held_drafts", "moved_to")}
         facts |= {"active": True, "started_at": timezone.now(), "settings": known}
-        Order.objects.filter(connection=connection, last_error=DISCONNECTED).update(
-            due_at=timezone.now(), last_error=""
-        )
+        wake_all(Order.objects.filter(connection=connection, last_error=DISCONNECTED), last_error="")
     Connection.objects.filter(pk=connection.pk).update(**facts)
     connection.resume()
 
@@ -252,8 +251,8 @@ def disconnect(connection: Connection, drafts: str) -> None:
     """Take no more orders. Held drafts stay as they are, or are deleted; orders in Shopify still get their tracking."""
     turn_off(connection, held_drafts=drafts)
     if drafts == DELETE:
-        held = Order.objects.filter(connection=connection, state=OrderState.ON_HOLD)
-        held.update(due_at=timezone.now())
+        shop = connection.shop_id  # the index by state is a shop's
+        wake_all(Order.objects.filter(shop=shop, connection=connection, state=OrderState.ON_HOLD))
     bell.ring(connection.shop_id)
 
 
@@ -268,6 +267,6 @@ def go_on(connection: Connection) -> None:
     now = timezone.now()
     if connection.other_connector and connection.other_connector_accepted_at is None:
         Connection.objects.filter(pk=connection.pk).update(other_connector_accepted_at=now)
-        Order.objects.filter(connection=connection, reason="other_connector").update(due_at=now)
+        wake_all(connection.asking().filter(reason="other_connector"))
     connection.resume()
     bell.ring(connection.shop_id)

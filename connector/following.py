@@ -17,6 +17,7 @@ from connector.platforms import shopify_for, tiktok_for
 from connector.states import MOVES, ParcelState
 from connector.states import OrderState as State
 from connector.waits import recheck_due
+from connector.work import WAKED
 from tiktok.orders import Order as Source
 from tiktok.records import EXTERNAL_LINES, ExternalLine, ExternalOrder
 
@@ -27,9 +28,9 @@ SHIPPED_ELSEWHERE_TAG = "tiktok-shipped-elsewhere"
 CANCELLED_TAG = "tiktok-cancelled"
 ADDRESS = "address"  # among what TikTok changed
 NUMBERS = "SELECT number FROM connector_parcel WHERE order_id = %s"
-WAKE_PARCELS = """
-UPDATE connector_parcel SET due_at = %s WHERE order_id = %s AND state = %s AND reason = ANY(%s)
-"""
+WAKE_PARCELS = f"""
+UPDATE connector_parcel SET {WAKED} WHERE order_id = %s AND state = %s AND reason = ANY(%s)
+"""  # noqa: S608  (our own words)
 REFERRED = """
 SELECT shopify_line_gid, tiktok_line_id FROM connector_orderline
 WHERE order_id = %s AND shopify_line_gid <> '' ORDER BY id LIMIT %s
@@ -291,7 +292,8 @@ def flag(order: Order, tag: str, wanted: bool) -> None:
 
 def wake_parcels(order: Order) -> None:
     """The order moved: what waited for it looks again."""
-    sql.change(WAKE_PARCELS, [timezone.now(), order.pk, ParcelState.WAITING, list(PARKED_PARCELS)])
+    now = timezone.now()
+    sql.change(WAKE_PARCELS, [now, now, order.pk, ParcelState.WAITING, list(PARKED_PARCELS)])
 
 
 def state_of(source: Source) -> State:

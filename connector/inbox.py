@@ -11,11 +11,11 @@ from django.utils import timezone
 
 import shopify_app.errors
 from connector import mapping, parcels, sql, wake
-from connector.models import Connection, InboxEvent, Order, OrderLog, forget
+from connector.models import ASKING, Connection, InboxEvent, Order, OrderLog, forget
 from connector.platforms import shopify_for
 from connector.states import IN_SHOPIFY, OrderState
 from connector.transport import session
-from connector.work import WAKED, Later
+from connector.work import WAKED, Later, wake_all
 from shopify_app.models import Shop
 from tiktok.webhooks import address_changed_at
 
@@ -89,7 +89,7 @@ def tiktok_packages(event: InboxEvent) -> str:
     ids = event.facts.get("order_ids", [])
     for order in Order.objects.filter(shop=event.owner, tiktok_id__in=ids):
         order.wake()
-        order.parcels.filter(reason="number_in_use").update(due_at=timezone.now())
+        wake_all(order.parcels.filter(reason="number_in_use"))
     return ""
 
 
@@ -173,7 +173,7 @@ def draft_created(event: InboxEvent) -> str:
         return extra_draft(order, event)
     if order.create_sent_at is None:
         return "not made by us"
-    Order.objects.filter(pk=order.pk, draft_gid="").update(draft_gid=event.subject, due_at=timezone.now())
+    wake_all(Order.objects.filter(pk=order.pk, draft_gid=""), draft_gid=event.subject)
     return "adopted"
 
 
@@ -217,9 +217,7 @@ def order_changed(event: InboxEvent) -> str:
 
 def product_changed(event: InboxEvent) -> str:
     """Links are confirmed by id at each use; what waits for a SKU may find it now."""
-    Order.objects.filter(shop=event.owner, reason__in=["sku_unmapped", "sku_conflict"]).update(
-        due_at=timezone.now()
-    )
+    wake_all(Order.objects.filter(ASKING, shop=event.owner, reason__in=["sku_unmapped", "sku_conflict"]))
     return ""
 
 

@@ -16,9 +16,10 @@ import shopify_app.errors
 from connector import sql
 from connector.outcomes import OUTCOME
 from connector.policy import Policy
-from connector.states import IN_SHOPIFY, KEPT_OUT, MOVES, OrderState, ParcelState
-from connector.work import PlatformError, Work
+from connector.states import ENDED, IN_SHOPIFY, KEPT_OUT, MOVES, OrderState, ParcelState
+from connector.work import PlatformError, Work, wake_all
 from shopify_app.models import Shop
+from shopify_app.webhooks import COMPLIANCE
 
 if TYPE_CHECKING:
     from connector.reading import Reading
@@ -86,6 +87,12 @@ def due_index(name: str) -> Index:
     return Index(fields=["shop", "-live", "due_at"], name=name, condition=Q(due_at__isnull=False))
 
 
+def failing_index(name: str) -> Index:
+    return Index(
+        fields=["failing_since"], name=name, condition=Q(due_at__isnull=False, failing_since__isnull=False)
+    )
+
+
 class Connection(Work):
     """A TikTok shop that feeds a Shopify shop. As a row of work it is its own pull: due when the next look is."""
 
@@ -137,7 +144,7 @@ class Connection(Work):
             ),
             UniqueConstraint(fields=["shop", "tiktok_shop"], name="one_connection_per_pair"),
         ]
-        indexes = [due_index("connection_due")]
+        indexes = [due_index("connection_due"), failing_index("connection_failing")]
 
     @property
     def policy(self) -> Policy:
@@ -152,6 +159,14 @@ class Connection(Work):
     def paused(self) -> bool:
         return bool(self.paused_reason)
 
+    def asking(self) -> "models.QuerySet[Order]":
+        """Its orders that wait for a person; the shop is named because the index is a shop's."""
+        return Order.objects.filter(ASKING, shop=self.shop_id, connection=self)
+
+    def asking_parcels(self) -> "models.QuerySet[Parcel]":
+        mine = Parcel.objects.filter(shop=self.shop_id, order__connection=self)
+        return mine.exclude(reason="")
+
     def pause(self, reason: str, words: str = "") -> None:
         Connection.objects.filter(pk=self.pk, paused_reason="").update(
             paused_reason=reason, paused_words=words, paused_at=timezone.now()
@@ -160,18 +175,18 @@ class Connection(Work):
 
     def resume(self) -> None:
         """Lift the pause and wake all that waited for it, the pulls first of all."""
-        now = timezone.now()
-        Connection.objects.filter(pk=self.pk).update(
+        wake_all(
+            Connection.objects.filter(pk=self.pk),
             paused_reason="",
             paused_words="",
             paused_at=None,
-            due_at=now,
             tiktok_pulled_at=None,
             shopify_pulled_at=None,
         )
         self.paused_reason = ""
-        Order.objects.filter(connection=self, last_error=PAUSED).update(due_at=now, last_error="")
-        Parcel.objects.filter(order__connection=self, last_error=PAUSED).update(due_at=now, last_error="")
+        wake_all(Order.objects.filter(connection=self, last_error=PAUSED), last_error="")
+        waiting = Parcel.objects.filter(shop=self.shop_id, order__connection=self, last_error=PAUSED)
+        wake_all(waiting, last_error="")
 
     def park(self, reason: str, **facts: Any) -> None:
         self.release(timezone.now() + PULL_AFTER_PARK, **({"last_error": reason} | facts))
@@ -184,7 +199,8 @@ class Connection(Work):
             "shopify_until": None,
             "shopify_page": "",
         }
-        self.release(timezone.now() + PULL_AFTER_PARK, last_error=error.public, **again)
+        since = self.failing_since or timezone.now()
+        self.release(timezone.now() + PULL_AFTER_PARK, last_error=error.public, failing_since=since, **again)
 
     def access_lost(self, error: PlatformError) -> None:
         """What was lost may come back by itself, as a frozen store does: pulls.knock asks once a day."""
@@ -227,7 +243,13 @@ class InboxEvent(Work):
         constraints = [UniqueConstraint(fields=["source", "key"], name="an_event_is_stored_once")]
         indexes = [
             due_index("inboxevent_due"),
+            failing_index("inboxevent_failing"),
             Index(fields=["received_at"], name="inboxevent_received"),
+            Index(
+                fields=["shop", "due_at"],
+                name="inboxevent_compliance",
+                condition=Q(topic__in=COMPLIANCE, due_at__isnull=False),
+            ),
         ]
 
     @property
@@ -271,6 +293,12 @@ class InboxEvent(Work):
         """Wait: the pulls find the object again after the reconnect, but the event may be quicker."""
         pause_shop(self.owner.pk, error)
         self.release(timezone.now() + EVENT_WAITS_FOR_ACCESS, last_error=PAUSED)
+
+
+# Waits for a person, who has not said yet what is to become of it.
+ASKING = ~Q(reason="") & ~Q(state__in=sorted(KEPT_OUT))
+# Nothing is to happen to it any more, as far as we know.
+OVER = Q(state__in=sorted([*ENDED, OrderState.SKIPPED, OrderState.OUTSIDE, OrderState.DELIVERED]))
 
 
 class Order(Work):
@@ -378,13 +406,20 @@ class Order(Work):
         ]
         indexes = [
             due_index("order_due"),
+            failing_index("order_failing"),
             Index(fields=["shop", "-placed_at", "-id"], name="order_list", include=["outcome"]),
             Index(fields=["shop", "state", "-placed_at", "-id"], name="order_list_by_state"),
             Index(
                 fields=["shop", "-placed_at", "-id"],
                 name="order_attention",
-                condition=~Q(reason="") & ~Q(state__in=sorted(KEPT_OUT)),
+                condition=ASKING,
             ),
+            Index(
+                fields=["connection", "last_error"],
+                name="order_resting",
+                condition=Q(last_error__in=[PAUSED, DISCONNECTED]),
+            ),
+            Index(fields=["changed_at"], name="order_over", condition=OVER),
             Index(fields=["tiktok_id"], name="order_tiktok_id"),
             Index(
                 fields=["shop", "finalized_at"],
@@ -515,9 +550,11 @@ class Parcel(Work):
         ]
         indexes = [
             due_index("parcel_due"),
+            failing_index("parcel_failing"),
             Index(fields=["number"], name="parcel_number"),
             Index(fields=["shop", "company"], name="parcel_company"),
             Index(fields=["shop", "order"], name="parcel_attention", condition=~Q(reason="")),
+            Index(fields=["shop", "order"], name="parcel_resting", condition=Q(last_error=PAUSED)),
             Index(
                 fields=["shop", "accepted_at"],
                 name="parcel_accepted",
@@ -607,7 +644,9 @@ class Audit(Work):
     class Meta:
         indexes = [
             due_index("audit_due"),
+            failing_index("audit_failing"),
             Index(fields=["shop", "day", "-asked_at"], name="audit_of_day"),
+            Index(fields=["finished_at"], name="audit_finished"),
         ]
 
     def __str__(self) -> str:
@@ -622,6 +661,23 @@ class Audit(Work):
     def access_lost(self, error: PlatformError) -> None:
         pause_for(self.connection, error)
         self.park(error.public)
+
+
+# Every kind of row of work, by the name that figures have for it.
+ROWS: dict[str, type[Work]] = {
+    "events": InboxEvent,
+    "parcels": Parcel,
+    "orders": Order,
+    "connections": Connection,
+    "audits": Audit,
+}
+# How a row names its connection; an event is its shop's.
+CONNECTION_OF: dict[type[Work], str] = {
+    Order: "connection",
+    Parcel: "order__connection",
+    Audit: "connection",
+    Connection: "pk",
+}
 
 
 class Alert(models.Model):

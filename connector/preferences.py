@@ -3,11 +3,11 @@
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
-from connector.models import Connection, ConnectionLog, Order, Parcel
+from connector.models import Connection, ConnectionLog
 from connector.policy import Policy
 from connector.wake import bell
+from connector.work import wake_all
 
 PAUSED_BY_PERSON = "connection_paused"
 # What a changed setting may free: the reasons that rows wait with.
@@ -37,13 +37,12 @@ def save(connection: Connection, policy: Policy, by: str) -> Changes:
 
 def free(connection: Connection, changes: Changes) -> None:
     """Look again at what may go on now."""
-    now = timezone.now()
     for name, reasons in FREED_ORDERS.items():
         if name in changes:
-            Order.objects.filter(connection=connection, reason__in=reasons).update(due_at=now)
+            wake_all(connection.asking().filter(reason__in=reasons))
     for name, reasons in FREED_PARCELS.items():
         if name in changes:
-            Parcel.objects.filter(order__connection=connection, reason__in=reasons).update(due_at=now)
+            wake_all(connection.asking_parcels().filter(reason__in=reasons))
 
 
 def pause(connection: Connection, by: str) -> None:

@@ -17,6 +17,7 @@ from connector.models import DAILY, PAUSED, Connection, InboxEvent, Order, Parce
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import IN_SHOPIFY, ParcelState
 from connector.states import OrderState as State
+from connector.work import wake_all
 from shopify_app.orders import Fulfillment, OrderState
 from tiktok.errors import AccessLost, Rejected
 from tiktok.orders import Order as Source
@@ -160,7 +161,7 @@ def store_orders(connection: Connection, sources: Iterable[Source]) -> None:
         ignore_conflicts=True,
     )
     changed = [id for id, facts in seen.items() if is_news(wanted[id], *facts)]
-    Order.objects.filter(connection=connection, tiktok_id__in=changed).update(due_at=now)
+    wake_all(Order.objects.filter(connection=connection, tiktok_id__in=changed))
 
 
 def ours_to_know(connection: Connection, source: Source) -> bool:

@@ -161,6 +161,9 @@ def _orders_of_customer(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]
     return lambda data: {"orders": [_gid("Order", number) for number in data.get(name) or ()]}
 
 
+# Requests about people's data, each to be answered in time (Shopify contract: mandatory compliance webhooks).
+COMPLIANCE = ("customers/data_request", "customers/redact", "shop/redact")
+
 READERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "fulfillments/create": _fulfillment,
     "fulfillments/update": _fulfillment,
