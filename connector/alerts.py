@@ -17,16 +17,17 @@ from typing import Any
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import connections as databases
-from django.db.models import Case, Exists, F, OuterRef, Q, When
-from django.db.models.functions import Least
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from connector.deadlines import ON_ITS_WAY, pressing
-from connector.models import Alert, Connection, Order, Parcel
+from connector.models import CONNECTION_OF, ROWS, Alert, Connection, Order, Parcel
 from connector.states import OrderState, ParcelState
 
 log = logging.getLogger(__name__)
+
+Connections = QuerySet[Connection]
 
 # Which of an order's deadlines is near.
 KINDS = {
@@ -38,11 +39,11 @@ KINDS = {
 }
 TRACKING = "tracking"  # the ship-by time, of an order whose number TikTok does not have
 COLUMNS = {kind: column for column, kind in KINDS.items()} | {TRACKING: "ship_by_at"}
-STUCK = timedelta(minutes=15)  # so long after their time rows should have been worked on
+STUCK = timedelta(minutes=15)  # so long after their time, or after their first failure, rows should be done
+HELD_BY_TIKTOK = ("UNPAID", "ON_HOLD")  # its words for what nobody may ship yet
 # How near TikTok's deadline is; the nearer one is said again.
 NEAR = (("4", timedelta(hours=4)), ("12", timedelta(hours=12)))
 FORGOTTEN = timedelta(days=3)  # a deadline that was missed so long ago is news to nobody
-MOST = 500  # orders, and connections of one kind, the most urgent first
 SHOWN = 20  # in one mail
 MOST_TRIES = 5  # to send a mail
 
@@ -88,41 +89,47 @@ def causes(now: datetime) -> Iterator[Cause]:
     lost = active.filter(paused_reason__in=["tiktok_access_lost", "shopify_access_lost"])
     for pk, reason in lost.values_list("pk", "paused_reason"):
         yield Cause(pk, "paused", reason)
-    working = active.filter(paused_reason="").values("pk")
-    for pk in sorted(stuck(working, now - STUCK)):
+    working = active.filter(paused_reason="")
+    for pk in stuck(working, now - STUCK):
         yield Cause(pk, "stuck")
-    for order in near_a_deadline(active.filter(paused_reason=""), now):
+    for order in near_a_deadline(working, now):
         deadline = pressing(order, now - FORGOTTEN, now, now + NEAR[-1][1])
         if deadline is not None:
             kind = TRACKING if order.refused and deadline.name == "ship_by_at" else KINDS[deadline.name]
             yield Cause(order.connection_id, f"{kind}_{nearest(deadline.at, now)}", order.tiktok_id)
 
 
-def stuck(working: Any, before: datetime) -> set[int]:
-    """Connections with rows that have been due for long and that nobody has taken."""
-    orders = Order.due().filter(due_at__lt=before, connection__in=working)
-    parcels = Parcel.due().filter(due_at__lt=before, order__connection__in=working)
-    pulls = Connection.due().filter(due_at__lt=before, pk__in=working)
-    found = set(orders.order_by().values_list("connection", flat=True).distinct()[:MOST])
-    found |= set(parcels.order_by().values_list("order__connection", flat=True).distinct()[:MOST])
-    return found | set(pulls.values_list("pk", flat=True)[:MOST])
+def stuck(working: Connections, before: datetime) -> list[int]:
+    """Connections with rows of any kind that nobody has taken for long, or that have failed for as long."""
+    connections: set[int] = set()
+    shops: set[int] = set()
+    for kind in ROWS.values():
+        names, found = (CONNECTION_OF[kind], connections) if kind in CONNECTION_OF else ("shop", shops)
+        for late in (kind.due().filter(due_at__lt=before), kind.failing().filter(failing_since__lt=before)):
+            found.update(late.order_by().values_list(names, flat=True).distinct())
+    late_ones = working.filter(Q(pk__in=connections) | Q(shop__in=shops))
+    return list(late_ones.order_by("pk").values_list("pk", flat=True))
 
 
-def near_a_deadline(working: Any, now: datetime) -> Any:
-    """Orders that may miss a deadline, but for those whose number is on its way to TikTok: the next one first."""
-    waiting = Parcel.objects.filter(order=OuterRef("pk"), state=ParcelState.WAITING)
-    near, coming = Q(), []
+def near_a_deadline(working: Connections, now: datetime) -> QuerySet[Any]:
+    """Orders that may miss a deadline, but for those that TikTok holds and those whose number is on its way to it:
+    neither of them while it only fails. All of them: one that is left out for the others is no less late.
+    """
+    near = Q()
     for name in KINDS:
         near |= Q(**{f"{name}__gt": now - FORGOTTEN, f"{name}__lte": now + NEAR[-1][1]})
-        coming.append(Case(When(**{f"{name}__gt": now}, then=F(name))))
-    asking = Q(state__in=[OrderState.RECEIVED, OrderState.ON_HOLD]) & ~Q(reason="")
+    late = Q(due_at__lt=now - STUCK) | Q(failing_since__lt=now - STUCK)
+    waiting = Parcel.objects.filter(order=OuterRef("pk"), state=ParcelState.WAITING)
+    refused = Exists(waiting.filter(~Q(reason="") | Q(due_at=None) | late))
+    held = Q(tiktok_status__in=HELD_BY_TIKTOK, reason="") & ~late
+    before = Q(state__in=[OrderState.RECEIVED, OrderState.ON_HOLD]) & ~held
     to_ship = Q(state=OrderState.FINALIZED) & (Q(refused=True) | ~Exists(waiting))
     # The shop is named because the index by state is a shop's.
     mine = Order.objects.filter(near, connection__in=working.values("pk"), shop__in=working.values("shop"))
-    told = mine.filter(state__in=ON_ITS_WAY).annotate(refused=Exists(waiting.exclude(reason="")))
-    told = told.filter(asking | to_ship | Q(state=OrderState.SHIPPED))
+    told = mine.filter(state__in=ON_ITS_WAY).annotate(refused=refused)
+    told = told.filter(before | to_ship | Q(state=OrderState.SHIPPED))
     columns = ("connection_id", "tiktok_id", "state", "tiktok_status", "release_at", *KINDS)
-    return told.only(*columns).order_by(Least(*coming).asc(nulls_last=True))[:MOST]
+    return told.only(*columns)
 
 
 def nearest(at: datetime, now: datetime) -> str:

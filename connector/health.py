@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import BigIntegerField, Min, QuerySet, Value
 from django.utils import timezone
 
-from connector.models import Connection, Heartbeat, Order, Parcel
+from connector.models import CONNECTION_OF, Connection, Heartbeat
 
 CLOCK_STILL = timedelta(minutes=2)
 OVERDUE = timedelta(minutes=5)
@@ -22,13 +22,13 @@ class State(StrEnum):
     OFF = "off"
     PAUSED = "paused"
     STILL = "still"  # the clock that starts all work has stopped
-    BEHIND = "behind"  # rows are due for minutes, or a pull is
+    BEHIND = "behind"  # rows are due for minutes or only fail, or a pull is late
     SHORT = "short"  # a permission ends within a month
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One connection's card. Times are None where there is none yet; `overdue` is the oldest row's due time."""
+    """One connection's card. Times are None where there is none yet; `overdue` is since when the oldest row waits."""
 
     connection: Connection
     state: State
@@ -61,17 +61,16 @@ def health_of(connections: Sequence[Connection]) -> list[Health]:
 
 
 def oldest(connections: Sequence[Connection]) -> QuerySet[Any, Any]:
-    """Since when the longest waiting row of each kind and connection has been due; of none, the clock's beat."""
+    """Since when the longest waiting row of each kind and connection has been due, or has failed; of none, the clock's
+    beat."""
     shop = connections[0].shop_id
-    pulls = Connection.due().filter(shop=shop, pk__in=[one.pk for one in connections])
-    orders, parcels = Order.due().filter(shop=shop), Parcel.due().filter(shop=shop)
+    late = [
+        rows.filter(shop=shop).order_by().values_list(names).annotate(Min(since))
+        for model, names in CONNECTION_OF.items()
+        for rows, since in ((model.due(), "due_at"), (model.failing(), "failing_since"))
+    ]
     beats = Heartbeat.objects.filter(name="clock")
-    return pulls.values_list("pk", "due_at").union(
-        orders.order_by().values_list("connection").annotate(Min("due_at")),
-        parcels.order_by().values_list("order__connection").annotate(Min("due_at")),
-        beats.values_list(Value(None, BigIntegerField()), "at"),
-        all=True,
-    )
+    return beats.values_list(Value(None, BigIntegerField()), "at").union(*late, all=True)
 
 
 def state_of(connection: Connection, overdue: datetime | None, still: bool) -> State:

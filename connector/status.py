@@ -8,22 +8,14 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from connector.models import Alert, Connection, Heartbeat, InboxEvent, Order, Parcel
-from connector.states import KEPT_OUT
-from connector.work import Work
+from connector.models import ASKING, ROWS, Alert, Connection, Heartbeat, Order
 
-ROWS: dict[str, type[Work]] = {
-    "events": InboxEvent,
-    "parcels": Parcel,
-    "orders": Order,
-    "connections": Connection,
-}
 migrated = False  # once true it stays true for this process
 
 
@@ -79,6 +71,14 @@ def metrics(request: HttpRequest) -> HttpResponse:
             f"How late the oldest due row of {kind} is",
             row["oldest_seconds"],
         )
+    for kind, row in now["failing"].items():
+        gauge(registry, f"failing_{kind}", f"Rows of {kind} whose tries fail", row["count"])
+        gauge(
+            registry,
+            f"failing_{kind}_oldest_seconds",
+            f"Since when the row of {kind} fails that has failed for longest",
+            row["oldest_seconds"],
+        )
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -95,14 +95,16 @@ def status() -> dict[str, Any]:
         "pull_age_seconds": age(pulled),
         "connections": active.count(),
         "connections_paused": active.exclude(paused_reason="").count(),
-        "orders_asking": Order.objects.exclude(reason="").exclude(state__in=KEPT_OUT).count(),
+        "orders_asking": Order.objects.filter(ASKING).count(),
         "alerts": dict(Alert.objects.order_by().values_list("kind").annotate(n=Count("id"))),
-        "due": {kind: due(model) for kind, model in ROWS.items()},
+        "due": {kind: counted(model.due(), "due_at") for kind, model in ROWS.items()},
+        "failing": {kind: counted(model.failing(), "failing_since") for kind, model in ROWS.items()},
     }
 
 
-def due(model: type[Work]) -> dict[str, float]:
-    found = model.due().aggregate(count=Count("id"), oldest=Min("due_at"))
+def counted(rows: QuerySet[Any], since: str) -> dict[str, float]:
+    """How many rows, and how old the oldest is."""
+    found = rows.aggregate(count=Count("id"), oldest=Min(since))
     return {"count": found["count"], "oldest_seconds": max(0, age(found["oldest"]))}
 
 

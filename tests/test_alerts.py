@@ -3,15 +3,18 @@
 from datetime import timedelta
 
 import pytest
+from django.apps import apps
 from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from connector import alerts, clock, status
-from connector.models import Alert, Connection, Heartbeat, Order, Parcel
+from connector import alerts, clock, jobs, status
+from connector.models import ROWS, Alert, Audit, Connection, Heartbeat, InboxEvent, Order, Parcel
 from connector.states import OrderState, ParcelState
+from connector.work import Work
 from tests.planting import connect, plant
 from tests.shopify_script import make_shop
+from tests.test_proof import multiply
 from tests.visits import Visitor
 
 HOUR = timedelta(hours=1)
@@ -35,6 +38,12 @@ def watch(ahead: timedelta = timedelta(0)) -> None:
 
 def standing() -> set[tuple[str, str]]:
     return set(Alert.objects.values_list("kind", "subject"))
+
+
+def from_now(facts: dict) -> dict:
+    """The facts with times in the place of spans."""
+    now = timezone.now()
+    return {name: now + value if isinstance(value, timedelta) else value for name, value in facts.items()}
 
 
 def to_ship(connection, **facts) -> Order:
@@ -149,12 +158,67 @@ def test_a_shipped_order_has_the_deadlines_of_its_parcel(connection, status_at_t
     assert standing() == ({(kind, ID)} if kind else set())
 
 
+def sending(order: Order, **facts) -> Parcel:
+    """A number that is to reach TikTok by itself."""
+    number = {"fulfillment_gid": "gid://shopify/Fulfillment/1", "number": "1Z", "company": "UPS"}
+    return Parcel.objects.create(
+        order=order, shop_id=order.shop_id, **number | {"due_at": timezone.now()} | facts
+    )
+
+
 def test_a_number_that_is_on_its_way_to_tiktok_is_nobodys_alarm(connection):
     order = to_ship(connection, ship_by_at=timezone.now() + HOUR, ship_due_at=timezone.now() + 2 * HOUR)
-    number = {"fulfillment_gid": "gid://shopify/Fulfillment/1", "number": "1Z", "company": "UPS"}
-    Parcel.objects.create(order=order, shop_id=order.shop_id, due_at=timezone.now(), **number)
+    sending(order, failing_since=timezone.now() - timedelta(minutes=14))
     watch()
     assert standing() == set()
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"failing_since": -20 * HOUR, "due_at": HOUR / 4},
+        {"due_at": -HOUR},
+        {"due_at": None},
+    ],
+    ids=["tiktok does not take it", "nobody sends it", "it waits for nothing"],
+)
+def test_a_number_that_gets_no_nearer_to_tiktok_is_told_before_the_deadline(connection, facts):
+    sending(to_ship(connection, ship_by_at=timezone.now() + 3 * HOUR), **from_now(facts))
+    watch()
+    assert ("tracking_4", ID) in standing()
+
+
+@pytest.mark.parametrize("state", [OrderState.RECEIVED, OrderState.ON_HOLD])
+@pytest.mark.parametrize(
+    ("facts", "is_told"),
+    [
+        ({"tiktok_status": "ON_HOLD", "due_at": HOUR}, False),
+        ({"tiktok_status": "UNPAID", "due_at": None}, False),
+        ({"tiktok_status": "AWAITING_SHIPMENT", "due_at": HOUR}, True),
+        ({"tiktok_status": "ON_HOLD", "due_at": -HOUR}, True),
+        ({"tiktok_status": "ON_HOLD", "failing_since": -HOUR, "due_at": HOUR / 4}, True),
+    ],
+    ids=["TikTok holds it", "not paid", "released", "nobody looks at it", "a platform fails"],
+)  # fmt: skip
+def test_an_order_that_is_not_in_shopify_is_told_before_its_deadline_unless_tiktok_holds_it(
+    connection, state, facts, is_told
+):
+    plant(connection, ID, state, ship_by_at=timezone.now() + 3 * HOUR, **from_now(facts))
+    watch()
+    assert (("deadline_4", ID) in standing()) is is_told
+
+
+def test_an_order_that_shopify_keeps_failing_is_told_before_its_deadline(world, settings):
+    settings.BACKOFF_BASE = settings.BACKOFF_MAX = HOUR / 4
+    order = world.placed()
+    world.shopify.faults.add("draftOrderUpdate", "503", times=1000)
+    world.release_hold()
+    world.after(1000)
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason) == (OrderState.ON_HOLD, "") and order.failing_since
+    Order.objects.update(ship_by_at=timezone.now() + 11 * HOUR)
+    watch()
+    assert standing() == {("deadline_12", order.tiktok_id), ("stuck", "")}
 
 
 def test_rows_that_nobody_works_on_are_told_after_a_quarter_of_an_hour(connection):
@@ -163,6 +227,95 @@ def test_rows_that_nobody_works_on_are_told_after_a_quarter_of_an_hour(connectio
     assert standing() == set()
     watch(timedelta(minutes=2))
     assert standing() == {("stuck", "")}
+
+
+def one_of_each(connection) -> dict[str, Work]:
+    """A row of every kind, none of them due."""
+    order = plant(connection, ID, OrderState.FINALIZED)
+    now, shop = timezone.now(), connection.shop
+    return {
+        "events": InboxEvent.objects.create(shop=shop, source="shopify", key="1", topic="products/update"),
+        "parcels": sending(order, due_at=None),
+        "orders": order,
+        "connections": connection,
+        "audits": Audit.objects.create(shop=shop, connection=connection, day=now, since=now, until=now),
+    }
+
+
+@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"due_at": -HOUR},
+        {"due_at": HOUR / 4, "failing_since": -HOUR},
+    ],
+    ids=["not taken", "only fails"],
+)
+def test_a_row_of_any_kind_that_comes_to_nothing_is_told_and_counted(connection, kind, trouble):
+    row = one_of_each(connection)[kind]
+    watch()
+    assert standing() == set()
+    type(row).objects.filter(pk=row.pk).update(**from_now(trouble))
+    watch()
+    assert standing() == {("stuck", "")}
+    figure = "failing" if "failing_since" in trouble else "due"
+    told = status.status()[figure]
+    assert {name for name, n in told.items() if n["count"]} == {kind}
+    assert 3600 <= told[kind]["oldest_seconds"] < 3700
+
+
+def test_a_row_that_is_a_persons_turn_is_not_stuck_however_long_it_failed_before(connection):
+    plant(
+        connection,
+        ID,
+        OrderState.RECEIVED,
+        reason="unavailable_too_long",
+        failing_since=timezone.now() - 30 * HOUR,
+    )
+    watch()
+    assert standing() == set() and status.status()["failing"]["orders"]["count"] == 0
+
+
+def test_a_pull_that_is_refused_again_and_again_is_told(world):
+    world.tiktok.faults.add("search_orders", "error", code=36009004, message="Internal", times=1000)
+    for _ in range(3):
+        world.after(901)
+    watch()
+    assert standing() == {("stuck", "")}
+    world.tiktok.faults.clear()
+    world.after(901)
+    watch()
+    assert standing() == set()
+
+
+def test_the_rows_that_are_watched_are_all_that_are_worked_on():
+    kinds = [model for model in apps.get_models() if issubclass(model, Work)]
+    assert set(ROWS.values()) == set(jobs.STEPS) == set(kinds)
+
+
+def test_one_shops_late_orders_neither_hide_another_shops_nor_are_said_again(connection):
+    """However many they are: what is said once stands until it is over."""
+    now = timezone.now()
+    late = plant(connection, "model", OrderState.FINALIZED, order_gid="gid://model", ship_by_at=now - HOUR)
+    multiply(
+        late,
+        1200,
+        {
+            "tiktok_id": "'late-' || i",
+            "order_gid": "'gid://late/' || i",
+            "ship_by_at": "now() + (i - 600) * interval '1 minute'",
+        },
+    )
+    other = connect(make_shop(domain="other-store.myshopify.com"), "7495000000000000002", "Harbor Goods")
+    Connection.objects.filter(pk=other.pk).update(due_at=None)
+    plant(other, ID, OrderState.FINALIZED, order_gid="gid://theirs", ship_by_at=now + 11 * HOUR)
+    watch()
+    assert set(Alert.objects.filter(connection=other).values_list("kind", "subject")) == {("deadline_12", ID)}
+    first = set(Alert.objects.filter(connection=connection, kind="deadline_4").values_list("pk", flat=True))
+    assert len(first) > 800
+    for minutes in (10, 20):
+        watch(timedelta(minutes=minutes))
+        assert first <= set(Alert.objects.values_list("pk", flat=True))
 
 
 def test_a_mail_server_that_does_not_answer_is_tried_again_and_not_for_ever(connection, settings):

@@ -176,6 +176,16 @@ def test_each_of_several_connections_has_a_guide_and_a_card_of_its_own(connectio
     assert (cards[connection.pk].state, cards[second.pk].state) == ("fine", "behind")
 
 
+def test_a_connection_whose_rows_only_fail_is_behind_although_each_try_moves_their_time(connection):
+    order = first_order(connection)
+    since = timezone.now() - timedelta(hours=1)
+    Order.objects.filter(pk=order.pk).update(
+        failing_since=since, due_at=timezone.now() + timedelta(minutes=9)
+    )
+    [card] = health_of([connection])
+    assert (card.state, card.overdue) == ("behind", since)
+
+
 def test_a_carrier_that_parcels_wait_for_is_named(connection):
     order = first_order(connection)
     Parcel.objects.create(
