@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db.models import F
 from django.utils import timezone
 
 from connector import counterparts, mapping, pulls
@@ -22,6 +23,9 @@ from shopify_app.models import Shop
 from tiktok.orders import Order as Source
 
 DAILY_FROM = 3  # o'clock where the shop is: yesterday's last events have come in
+DAILY_TRIES = 5  # of a day whose comparison ends with words
+TRY_AGAIN = timedelta(hours=1)
+MADE_UP_FOR = timedelta(days=7)  # days that were missed while a connection was paused, or the clock away
 MOST_FINDINGS = 500  # kept one by one; a day that is worse than that is told by its first
 
 
@@ -29,13 +33,12 @@ def ask(shop: Shop, day: date, zone: ZoneInfo, by: str) -> None:
     """Have a day of every active connection read again. One that is being read already is left alone."""
     for connection in Connection.objects.filter(shop=shop, active=True):
         if not Audit.objects.filter(shop=shop, connection=connection, day=day, finished_at=None).exists():
-            begin(connection, day, zone, by)
+            begin(connection, day, zone, by, timezone.now())
     bell.ring(shop.pk)
 
 
-def begin(connection: Connection, day: date, zone: ZoneInfo, by: str) -> None:
+def begin(connection: Connection, day: date, zone: ZoneInfo, by: str, now: datetime) -> None:
     since, until = bounds(day, zone)
-    now = timezone.now()
     Audit.objects.create(
         shop_id=connection.shop_id,
         connection=connection,
@@ -57,16 +60,45 @@ def bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
 
 
 def ask_daily(now: datetime) -> None:
-    """Have yesterday read again, once it is over for a while where the shop is."""
+    """Have yesterday read again, once it is over for a while where the shop is; and what of the last days came to
+    nothing."""
     for connection in Connection.objects.filter(active=True, paused_reason="").select_related("shop"):
         here = now.astimezone(connection.shop.zone)
-        yesterday = here.date() - timedelta(days=1)
-        if (
-            here.hour >= DAILY_FROM
-            and not Audit.objects.filter(connection=connection, day=yesterday).exists()
-        ):
-            begin(connection, yesterday, connection.shop.zone, by="")
+        if here.hour < DAILY_FROM:
+            continue
+        for day in owed(connection, here.date() - timedelta(days=1), now):
+            begin(connection, day, connection.shop.zone, by="", now=now)
             bell.ring(connection.shop_id)
+
+
+def owed(connection: Connection, yesterday: date, now: datetime) -> list[date]:
+    """The days that nobody compares, or has compared, since they were over: yesterday, and those since the clock last
+    asked. A day that was read while it lasted is not whole."""
+    late = Audit.objects.filter(
+        shop=connection.shop_id,
+        connection=connection,
+        day__gt=yesterday - MADE_UP_FOR,
+        day__lte=yesterday,
+        asked_at__gte=F("until"),
+    )
+    tries: dict[date, list[Audit]] = {}
+    for audit in late.only("day", "by", "words", "finished_at", "asked_at"):
+        tries.setdefault(audit.day, []).append(audit)
+    first = min((day for day, found in tries.items() if by_the_clock(found)), default=yesterday)
+    days = [first + timedelta(days=n) for n in range((yesterday - first).days + 1)]
+    return [day for day in days if wanted(tries.get(day, []), now)]
+
+
+def wanted(tries: list[Audit], now: datetime) -> bool:
+    """What ended with words, for a pause or a refusal, is tried again a few times."""
+    if any(not audit.words for audit in tries):
+        return False
+    ours = by_the_clock(tries)
+    return not ours or (len(ours) < DAILY_TRIES and now - max(ours) >= TRY_AGAIN)
+
+
+def by_the_clock(tries: Iterable[Audit]) -> list[datetime]:
+    return [audit.asked_at for audit in tries if not audit.by]
 
 
 def advance(audit: Audit) -> None:

@@ -110,8 +110,7 @@ NIGHT = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)  # 03:30 in New York
 
 
 def test_yesterday_is_compared_once_when_the_night_is_over_where_the_shop_is(world):
-    world.shop.timezone = "America/New_York"
-    world.shop.save()
+    new_york(world)
     audits.ask_daily(NIGHT - timedelta(hours=1))
     assert not Audit.objects.exists()
     for minutes in (0, 10, 600):
@@ -123,6 +122,93 @@ def test_yesterday_is_compared_once_when_the_night_is_over_where_the_shop_is(wor
     assert Audit.objects.count() == 2
 
 
+def test_a_day_that_a_person_compared_at_noon_is_compared_again_when_it_is_over(world):
+    new_york(world)
+    ask_by_hand(world, NIGHT - timedelta(hours=15))
+    ended()
+    audits.ask_daily(NIGHT)
+    assert list(Audit.objects.order_by("asked_at").values_list("by", flat=True)) == ["42", ""]
+
+
+def test_a_day_that_a_person_compared_when_it_was_over_is_left_alone(world):
+    new_york(world)
+    ask_by_hand(world, NIGHT - timedelta(hours=2))
+    for words, asked in (("", 1), ("Order Information is missing", 2)):
+        ended(words)
+        audits.ask_daily(NIGHT)
+        assert Audit.objects.count() == asked
+
+
+@pytest.mark.parametrize("words", ["connection_paused", "105005: scope missing"])
+def test_a_comparison_that_came_to_nothing_is_tried_again_a_few_times_an_hour_apart(world, words):
+    new_york(world)
+    for minutes in range(0, 18 * 60, 10):
+        audits.ask_daily(NIGHT + timedelta(minutes=minutes))
+        ended(words)
+    asked = list(Audit.objects.order_by("asked_at").values_list("asked_at", flat=True))
+    assert asked == [NIGHT + timedelta(hours=n) for n in range(audits.DAILY_TRIES)]
+
+
+def test_a_comparison_that_succeeds_at_its_second_try_is_the_last(world):
+    new_york(world)
+    audits.ask_daily(NIGHT)
+    ended("connection_paused")
+    for hours in range(1, 12):
+        audits.ask_daily(NIGHT + timedelta(hours=hours))
+        ended()
+    assert Audit.objects.count() == 2
+
+
+def test_days_that_went_by_in_a_pause_are_compared_after_it(world):
+    new_york(world)
+    audits.ask_daily(NIGHT)
+    ended()
+    Connection.objects.update(paused_reason="tiktok_access_lost")
+    audits.ask_daily(NIGHT + timedelta(days=1))
+    Connection.objects.update(paused_reason="")
+    audits.ask_daily(NIGHT + timedelta(days=3))
+    audits.ask_daily(NIGHT + timedelta(days=3, minutes=10))
+    days = Audit.objects.order_by("day").values_list("day", flat=True)
+    assert [day.day for day in days] == [20, 21, 22, 23]
+
+
+def test_a_comparison_that_a_pause_cut_short_is_made_when_the_pause_is_over(world):
+    past_three(world)
+    audits.ask_daily(timezone.now())
+    Connection.objects.update(paused_reason="connection_paused")
+    world.settle()
+    assert [audit.words for audit in Audit.objects.all()] == ["connection_paused"]
+    Connection.objects.get().resume()
+    audits.ask_daily(timezone.now() + audits.TRY_AGAIN)
+    Audit.objects.filter(finished_at=None).update(due_at=timezone.now())
+    world.settle()
+    whole = Audit.objects.latest("asked_at")
+    assert whole.finished_at and whole.words == ""
+
+
+def new_york(world: World) -> None:
+    world.shop.timezone = "America/New_York"
+    world.shop.save()
+
+
+def past_three(world: World) -> None:
+    """Move the shop to where the night is over now."""
+    world.shop.timezone = "Etc/GMT-14" if timezone.now().hour < audits.DAILY_FROM else "UTC"
+    world.shop.save()
+
+
+def ask_by_hand(world: World, at: datetime) -> None:
+    """A person has yesterday's orders, as they are called at NIGHT, compared."""
+    zone = ZoneInfo("America/New_York")
+    audits.begin(world.connection, datetime(2026, 11, 20, tzinfo=zone).date(), zone, "42", at)
+
+
+def ended(words: str = "") -> None:
+    Audit.objects.filter(finished_at=None).update(finished_at=timezone.now(), words=words, due_at=None)
+    if words:
+        Audit.objects.update(words=words)
+
+
 def test_a_paused_or_disconnected_shop_is_not_compared(world):
     Connection.objects.update(paused_reason="tiktok_access_lost")
     audits.ask_daily(NIGHT)
@@ -132,8 +218,7 @@ def test_a_paused_or_disconnected_shop_is_not_compared(world):
 
 
 def test_the_clock_asks_for_the_comparison(world):
-    world.shop.timezone = "Etc/GMT-14" if timezone.now().hour < 12 else "UTC"  # past three there
-    world.shop.save()
+    past_three(world)
     Heartbeat.objects.all().delete()
     clock.tick()
     assert Audit.objects.count() == 1
