@@ -21,8 +21,8 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from connector.deadlines import ON_ITS_WAY, pressing
-from connector.models import CONNECTION_OF, ROWS, Alert, Connection, Order, Parcel
+from connector.deadlines import pressing
+from connector.models import CONNECTION_OF, LIVING, ROWS, Alert, Connection, Order, Parcel
 from connector.states import OrderState, ParcelState
 
 log = logging.getLogger(__name__)
@@ -121,13 +121,10 @@ def near_a_deadline(working: Connections, now: datetime) -> QuerySet[Any]:
     late = Q(due_at__lt=now - STUCK) | Q(failing_since__lt=now - STUCK)
     waiting = Parcel.objects.filter(order=OuterRef("pk"), state=ParcelState.WAITING)
     refused = Exists(waiting.filter(~Q(reason="") | Q(due_at=None) | late))
-    held = Q(tiktok_status__in=HELD_BY_TIKTOK, reason="") & ~late
-    before = Q(state__in=[OrderState.RECEIVED, OrderState.ON_HOLD]) & ~held
-    to_ship = Q(state=OrderState.FINALIZED) & (Q(refused=True) | ~Exists(waiting))
-    # The shop is named because the index by state is a shop's.
-    mine = Order.objects.filter(near, connection__in=working.values("pk"), shop__in=working.values("shop"))
-    told = mine.filter(state__in=ON_ITS_WAY).annotate(refused=refused)
-    told = told.filter(before | to_ship | Q(state=OrderState.SHIPPED))
+    held = Q(state__in=[OrderState.RECEIVED, OrderState.ON_HOLD], tiktok_status__in=HELD_BY_TIKTOK, reason="")
+    coming = Q(state=OrderState.FINALIZED, refused=False) & Exists(waiting)
+    mine = Order.objects.filter(LIVING, near, connection__in=working.values("pk"))
+    told = mine.annotate(refused=refused).exclude(held & ~late).exclude(coming)
     columns = ("connection_id", "tiktok_id", "state", "tiktok_status", "release_at", *KINDS)
     return told.only(*columns)
 

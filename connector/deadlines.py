@@ -10,13 +10,12 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from connector.models import Order
+from connector.states import ON_ITS_WAY, TO_SHIP
 from connector.states import OrderState as State
 
 OVERDUE, SOON, TODAY = "overdue", "soon", "today"
 NEAR = ((timedelta(0), OVERDUE), (timedelta(hours=12), SOON), (timedelta(hours=24), TODAY))
 WITH_THE_CARRIER = ("IN_TRANSIT", "DELIVERED", "COMPLETED")  # TikTok's words, once a carrier has scanned it
-TO_SHIP = frozenset({State.RECEIVED, State.ON_HOLD, State.FINALIZED})
-ON_ITS_WAY = TO_SHIP | {State.SHIPPED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import shopify_app.errors
 from connector import sql
 from connector.outcomes import OUTCOME
 from connector.policy import Policy
-from connector.states import ENDED, IN_SHOPIFY, KEPT_OUT, MOVES, OrderState, ParcelState
+from connector.states import ENDED, IN_SHOPIFY, KEPT_OUT, MOVES, ON_ITS_WAY, OrderState, ParcelState
 from connector.work import PlatformError, Work, wake_all
 from shopify_app.models import Shop
 from shopify_app.webhooks import COMPLIANCE
@@ -297,6 +297,8 @@ class InboxEvent(Work):
 
 # Waits for a person, who has not said yet what is to become of it.
 ASKING = ~Q(reason="") & ~Q(state__in=sorted(KEPT_OUT))
+# Has deadlines of TikTok's that can still be missed.
+LIVING = Q(state__in=sorted(ON_ITS_WAY))
 # Nothing is to happen to it any more, as far as we know.
 OVER = Q(state__in=sorted([*ENDED, OrderState.SKIPPED, OrderState.OUTSIDE, OrderState.DELIVERED]))
 
@@ -420,6 +422,7 @@ class Order(Work):
                 condition=Q(last_error__in=[PAUSED, DISCONNECTED]),
             ),
             Index(fields=["changed_at"], name="order_over", condition=OVER),
+            Index(fields=["connection"], name="order_living", condition=LIVING),
             Index(fields=["tiktok_id"], name="order_tiktok_id"),
             Index(
                 fields=["shop", "finalized_at"],

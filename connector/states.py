@@ -49,6 +49,9 @@ MOVES: dict[str, frozenset[str]] = {
 
 # A Shopify order stands behind these.
 IN_SHOPIFY = frozenset({Order.FINALIZED, Order.SHIPPED, Order.DELIVERED, Order.COMPLETED})
+# Until a seller has shipped it, and until the buyer has it.
+TO_SHIP = frozenset({Order.RECEIVED, Order.ON_HOLD, Order.FINALIZED})
+ON_ITS_WAY = TO_SHIP | {Order.SHIPPED}
 # Nothing more is to be done for these, whatever TikTok says later.
 ENDED = frozenset({Order.COMPLETED, Order.CANCELLED})
 # Kept out by a rule or waiting for a choice: their reason explains, and asks for nothing.

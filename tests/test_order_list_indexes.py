@@ -1,20 +1,37 @@
-"""At 200,000 orders every query of every page is answered from an index."""
+"""At 200,000 orders every query of every page, and every statement that looks for rows, is answered from an index."""
 
+import re
+from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.db import connection as database
 from django.utils import timezone
 
-from connector import listing
-from connector.models import Connection, Order, OrderLine, OrderLog, Parcel
+from connector import (
+    alerts,
+    audits,
+    choices,
+    clock,
+    consent,
+    health,
+    inbox,
+    jobs,
+    listing,
+    preferences,
+    status,
+)
+from connector.models import Connection, InboxEvent, Order, OrderLine, OrderLog, Parcel
+from connector.policy import Policy
 from connector.states import OrderState
 from tests.planting import connect, plant
 from tests.shopify_script import make_shop
 from tests.test_proof import Plans, multiply
 from tests.visits import Visitor
 
-TABLES = ("connector_order ", "connector_orderline ", "connector_parcel ", "connector_orderlog ")
+TABLES = ("order", "orderline", "parcel", "orderlog", "inboxevent")
 # Of every 1,000 orders: the oldest 20 were offered and never taken, 1 is held, 4 are to be shipped, the rest is done.
 STATES = """CASE WHEN i <= 4000 THEN 'offered' WHEN i %% 1000 = 1 THEN 'on_hold' WHEN i %% 250 = 2 THEN 'finalized'
             WHEN i %% 50 = 3 THEN 'cancelled' WHEN i %% 20 = 4 THEN 'shipped' ELSE 'completed' END"""
@@ -59,7 +76,7 @@ def orders(shop):
 
 
 def whole(plans) -> list[str]:
-    return [plan for plan in plans.seen if any(f"Seq Scan on {table}" in plan for table in TABLES)]
+    return [plan for plan in plans.seen if any(f"Seq Scan on connector_{table} " in plan for table in TABLES)]
 
 
 def test_no_query_of_the_list_and_the_page_reads_a_whole_table(orders, shop):
@@ -111,3 +128,98 @@ def test_no_query_of_any_other_page_reads_a_whole_table(orders, shop):
         assert visitor.fetch(f"/proof/{yesterday.date()}/comparison").status_code == 200
     assert len(plans.seen) > len(paths)
     assert "\n\n".join(whole(plans)) == ""
+
+
+# ---- what runs without a page ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def events(orders, shop):
+    """100,000 events of which some are due, at the same time as the orders."""
+    now = timezone.now()
+    model = InboxEvent.objects.create(shop=shop, source="tiktok", key="m", topic="ORDER_STATUS_CHANGE")
+    due = "CASE WHEN i %% 1000 = 0 THEN now() - interval '1 second' END"
+    multiply(
+        model, 100_000, {"key": "i::text", "due_at": due, "received_at": "now() - i * interval '20 seconds'"}
+    )
+    Order.objects.filter(state="on_hold").update(due_at=now + timedelta(hours=1), tiktok_status="ON_HOLD")
+    soon = now + timedelta(hours=3)
+    Order.objects.filter(state__in=["finalized", "on_hold"]).update(ship_by_at=soon)
+    with database.cursor() as cursor:
+        cursor.execute("ANALYZE connector_order")
+
+
+def resumed(connection: Connection) -> None:
+    connection.pause("tiktok_access_lost")
+    connection.resume()
+
+
+def connected_again(connection: Connection) -> None:
+    consent.disconnect(connection, "delete")
+    consent.renew(connection, SimpleNamespace(user="42"), connection.tiktok_shop)
+
+
+def changed_settings(connection: Connection) -> None:
+    preferences.save(
+        connection, Policy.from_json({"unmatched": "custom_line", "fallback_provider": "1"}), "42"
+    )
+
+
+def other_connector_off(connection: Connection) -> None:
+    connection.other_connector = {"tag": "skuiq", "order": "#1"}
+    consent.go_on(connection)
+
+
+def product_event(connection: Connection) -> None:
+    inbox.product_changed(
+        InboxEvent(shop=connection.shop, source="shopify", key="p", topic="products/delete")
+    )
+
+
+def of_a_shop(plans) -> list[str]:
+    """Read by an index that says no more than whose rows they are: all of a shop, for the few that are meant."""
+    index = re.compile("connector_(order|parcel|inboxevent)_(shop|connection)_id")
+    return [plan for plan in plans.seen if index.search(plan)]
+
+
+UNSEEN: dict[str, Callable[[Connection], Any]] = {
+    "the purge": lambda _: clock.purge(timezone.now()),
+    "a product": product_event,
+    "a linked sku": lambda one: choices.link_sku(one, "1", "gid://v", "Mug", "42"),
+    "a linked carrier": lambda one: choices.link_carrier(one, "pony", "1", "Pony"),
+    "settings": changed_settings,
+    "going on": other_connector_off,
+    "the end of a pause": resumed,
+    "off and on": connected_again,
+    "alerts": lambda _: alerts.watch(timezone.now()),
+    "figures": lambda _: status.status(),
+    "the sweep": lambda _: clock.sweep(),
+    "a turn": lambda one: jobs.claim(one.shop_id, 8),
+    "health": health.health,
+    "the night": lambda _: audits.ask_daily(timezone.now()),
+}
+
+
+def test_nothing_that_runs_without_a_page_reads_a_whole_table_or_a_whole_shop(events, shop):
+    connection, looked_at = Connection.objects.get(shop=shop), {}
+    for what, deed in UNSEEN.items():
+        plans = Plans()
+        with database.execute_wrapper(plans):
+            deed(connection)
+        looked_at[what] = whole(plans) + of_a_shop(plans)
+        assert plans.seen or what == "the night", what
+    assert {what: plans for what, plans in looked_at.items() if plans} == {}
+
+
+def test_the_purge_finds_what_is_old_among_much_that_is_not(events, shop):
+    old = timezone.now() - timedelta(days=600)
+    few = Order.objects.filter(shop=shop, state="completed").order_by("pk")[150_000:150_100]
+    Order.objects.filter(pk__in=list(few.values_list("pk", flat=True))).update(changed_at=old)
+    with database.cursor() as cursor:
+        cursor.execute("ANALYZE connector_order")
+    before, plans = Order.objects.count(), Plans()
+    with database.execute_wrapper(plans):
+        clock.purge(timezone.now())
+    assert before - Order.objects.count() == 100
+    found = [plan for plan in plans.seen if plan.startswith("SELECT") and '"changed_at" <' in plan]
+    assert found and all("order_over" in plan for plan in found)

@@ -385,7 +385,7 @@ def many(connection):
 
 
 class Plans:
-    """Asks PostgreSQL how it reads each query on orders and parcels, on a disk that does not turn.
+    """Asks PostgreSQL how it reads each statement on orders, parcels and events, on a disk that does not turn.
 
     Dead rows of the tests before are not vacuumed, and must not tip a plan.
     """
@@ -394,7 +394,8 @@ class Plans:
         self.seen = []
 
     def __call__(self, execute, sql, params, many, context):
-        if sql.lstrip("(").startswith("SELECT") and ("connector_order" in sql or "connector_parcel" in sql):
+        named = any(table in sql for table in ("connector_order", "connector_parcel", "connector_inboxevent"))
+        if named and sql.lstrip("( \n").startswith(("SELECT", "UPDATE", "DELETE")):
             with database.connection.cursor() as cursor:
                 cursor.execute("SET LOCAL random_page_cost = 1.1")
                 cursor.execute("EXPLAIN " + sql, params)

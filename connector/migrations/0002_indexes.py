@@ -43,6 +43,10 @@ class Migration(migrations.Migration):
             index=models.Index(condition=models.Q(('state__in', ['cancelled', 'completed', 'delivered', 'outside', 'skipped'])), fields=['changed_at'], name='order_over'),
         ),
         AddIndexConcurrently(
+            model_name='order',
+            index=models.Index(condition=models.Q(('state__in', ['finalized', 'on_hold', 'received', 'shipped'])), fields=['connection'], name='order_living'),
+        ),
+        AddIndexConcurrently(
             model_name='parcel',
             index=models.Index(condition=models.Q(('due_at__isnull', False), ('failing_since__isnull', False)), fields=['failing_since'], name='parcel_failing'),
         ),
