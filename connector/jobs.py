@@ -17,6 +17,7 @@ from connector.platforms import backfill_room, live_room
 from connector.postgres.prepared import Statement
 from connector.turns import Turn, Turns
 from connector.work import BACKFILL, EITHER, LIVE, Work, is_short, run
+from shopify_app.webhooks import COMPLIANCE
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,13 @@ LOOK_AGAIN_SECONDS = 0.2  # for rows that wait for a budget
 # Every so many rounds another kind goes first, so that a flood of doorbells starves no order.
 OTHERS_FIRST = 4
 
+# Requests about people's data have a time of their own, whatever else of the shop waits.
+FIRST = f"AND topic IN {COMPLIANCE}"
+
 # In this order a shop's work is taken: what a doorbell means, then what is on its way back, then orders, then pulls.
 Kind = tuple[type[Work], str]
 KINDS: tuple[Kind, ...] = (
+    (InboxEvent, FIRST),
     (InboxEvent, EITHER),
     (Parcel, EITHER),
     (Order, LIVE),
@@ -121,12 +126,13 @@ def is_backfill(row: Work) -> bool:
 
 
 def in_turn(kinds: list[Kind], round: int) -> list[Kind]:
-    """The kinds in their order, but each of them now and then at the head; older orders are always last."""
+    """The kinds in their order, but each of them now and then at the head: all but the first and the last one."""
+    first = [kind for kind in kinds if kind[1] is FIRST]
     older = [kind for kind in kinds if kind[1] is BACKFILL]
-    kinds = [kind for kind in kinds if kind[1] is not BACKFILL]
+    kinds = [kind for kind in kinds if kind[1] not in (FIRST, BACKFILL)]
     times, rest = divmod(round + 1, OTHERS_FIRST)
     head = times % len(kinds) if kinds and not rest else 0
-    return kinds[head:] + kinds[:head] + older
+    return first + kinds[head:] + kinds[:head] + older
 
 
 def due_kinds(shop_id: int) -> list[Kind]:

@@ -1,12 +1,17 @@
 """What is forgotten, when and how: compliance topics, a redacted shop, the clock's purge."""
 
 import json
+from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.db import connection as database
+from django.db import transaction
 from django.utils import timezone
 
 from connector import clock, jobs
@@ -58,11 +63,35 @@ def test_requests_about_a_customer_are_answered_within_a_minute_and_recorded_wit
     assert [row.what for row in OrderLog.objects.filter(order=order)] == ["redacted"]
 
 
-def test_a_flood_of_other_events_does_not_keep_them_waiting(shop):
-    flood(shop, 2000, "products/update", live=False)
+def test_a_flood_of_other_events_does_not_keep_them_waiting(shop, settings):
+    """Thousands that came before, live like themselves, of the same shop: one look answers the requests."""
+    settings.DRAIN_TURN_SECONDS = 0
+    flood(shop, 5000)
     for topic, body in COMPLIANCE.items():
         ring(topic, **body)
-    assert {row.topic for row in jobs.claim(shop.pk, 2)} == set(COMPLIANCE)
+    jobs.drain(shop.pk)
+    answered = dict(InboxEvent.objects.filter(topic__in=COMPLIANCE).values_list("topic", "outcome"))
+    assert answered.keys() == COMPLIANCE.keys() and all(answered.values())
+    assert InboxEvent.objects.filter(done_at=None).count() > 4900
+
+
+def test_whichever_kind_has_its_turn_requests_about_people_go_first(shop):
+    connection = connect(shop, "7", "Fig")
+    flood(shop, 10)
+    plant(connection, "577", State.ON_HOLD, due_at=timezone.now())
+    for topic, body in COMPLIANCE.items():
+        ring(topic, **body)
+    for number in range(2 * jobs.OTHERS_FIRST * len(jobs.KINDS)):
+        assert {getattr(row, "topic", "") for row in jobs.claim(shop.pk, 2, number)} == set(COMPLIANCE)
+        InboxEvent.objects.update(leased_until=None)
+
+
+def test_a_shop_is_redacted_before_what_else_came_of_it_is_answered(shop):
+    flood(shop, 5000)
+    Shop.objects.filter(pk=shop.pk).update(uninstalled_at=timezone.now())
+    ring("shop/redact", shop_id=1)
+    [first] = jobs.claim(shop.pk, 1)
+    assert first.topic == "shop/redact"
 
 
 # ---- a shop that is gone ----
@@ -140,7 +169,7 @@ def test_a_shop_is_redacted_although_the_word_of_its_uninstall_comes_after(trans
 # ---- the clock ----
 
 
-def test_the_purge_takes_what_is_too_old_in_batches_and_nothing_else(shop):
+def test_the_purge_takes_what_is_too_old_and_nothing_else(shop):
     planted = plant_one_of_each(shop)
     now = timezone.now()
     InboxEvent.objects.all().delete()
@@ -164,6 +193,61 @@ def test_the_purge_takes_what_is_too_old_in_batches_and_nothing_else(shop):
     assert list(InboxEvent.objects.all()) == [waiting]
     assert list(Order.objects.all()) == [planted["order_id"]]
     assert not ConnectionLog.objects.exists() and not Audit.objects.exists()
+
+
+def test_the_purge_deletes_a_few_rows_by_each_transaction(shop):
+    flood(shop, 3 * FORGET_BATCH + 1)
+    connection = connect(shop, "7", "Fig")
+    long_ago = timezone.now() - settings.KEEP_ORDERS - MINUTE
+    Order.objects.bulk_create(
+        Order(shop=shop, connection=connection, tiktok_id=str(n), state=State.CANCELLED, changed_at=long_ago)
+        for n in range(FORGET_BATCH + 1)
+    )
+    InboxEvent.objects.update(received_at=long_ago, due_at=None)
+    assert deleted_by_each(lambda: clock.purge(timezone.now())) == {
+        "connector_inboxevent": [FORGET_BATCH] * 3 + [1],
+        "connector_order": [FORGET_BATCH, 1],
+    }
+
+
+def test_one_purge_takes_no_more_than_its_batches(shop):
+    flood(shop, (clock.PURGE_BATCHES + 1) * FORGET_BATCH)
+    InboxEvent.objects.update(received_at=timezone.now() - settings.KEEP_EVENTS - MINUTE, due_at=None)
+    found = deleted_by_each(lambda: clock.purge(timezone.now()))
+    assert found == {"connector_inboxevent": [FORGET_BATCH] * clock.PURGE_BATCHES}
+
+
+def test_a_shop_is_redacted_a_few_rows_by_each_transaction(shop):
+    connection = connect(shop, "7", "Fig")
+    Order.objects.bulk_create(
+        Order(shop=shop, connection=connection, tiktok_id=str(n)) for n in range(2 * FORGET_BATCH)
+    )
+    Shop.objects.filter(pk=shop.pk).update(uninstalled_at=timezone.now())
+    ring("shop/redact", shop_id=1)
+    found = deleted_by_each(lambda: jobs.advance(InboxEvent.claim(shop.pk, 1)[0]))
+    assert found["connector_order"] == [FORGET_BATCH] * 2
+
+
+def deleted_by_each(deed: Callable[[], Any]) -> dict[str, list[int]]:
+    """How many rows each transaction took from the two tables that grow without end."""
+    found: dict[str, list[int]] = {}
+    open_ones: Counter[str] = Counter()
+
+    def close(table: str) -> None:
+        if rows := open_ones.pop(table, 0):
+            found.setdefault(table, []).append(rows)
+
+    def count(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        result = execute(sql, params, many, context)
+        for table in ("connector_inboxevent", "connector_order"):
+            if sql.startswith(f'DELETE FROM "{table}" '):
+                open_ones[table] += context["cursor"].rowcount
+                transaction.on_commit(partial(close, table))
+        return result
+
+    with database.execute_wrapper(count):
+        deed()
+    return found
 
 
 def test_orders_are_kept_ninety_days_whatever_is_set(shop, settings):
