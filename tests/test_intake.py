@@ -15,7 +15,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from django.conf import settings as django_settings
@@ -26,6 +29,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from connector import jobs, wake
+from connector.launcher.stack import web_command
 from connector.models import InboxEvent
 from connector.postgres.prepared import Statement
 from connector.webhooks import Doors
@@ -46,17 +50,21 @@ def shop():
 
 
 def from_shopify(body: bytes, *, secret: str = "", left_out: str = "", **headers: str):
+    told = signed_by_shopify(body, secret)
+    told |= {name.replace("_", "-"): value for name, value in headers.items()}
+    told.pop(left_out, None)
+    return through_doors("POST", "/webhooks/shopify", body, told)
+
+
+def signed_by_shopify(body: bytes, secret: str = "") -> dict[str, str]:
     key = (secret or django_settings.SHOPIFY_API_SECRET).encode()
-    signature = base64.b64encode(hmac.digest(key, body, hashlib.sha256)).decode()
-    told = {
+    return {
         "X-Shopify-Topic": "orders/updated",
-        "X-Shopify-Hmac-Sha256": signature,
+        "X-Shopify-Hmac-Sha256": base64.b64encode(hmac.digest(key, body, hashlib.sha256)).decode(),
         "X-Shopify-Shop-Domain": DOMAIN,
         "X-Shopify-API-Version": "2026-10",
         "X-Shopify-Webhook-Id": "w-1",
-    } | {name.replace("_", "-"): value for name, value in headers.items()}
-    told.pop(left_out, None)
-    return through_doors("POST", "/webhooks/shopify", body, told)
+    }
 
 
 def from_tiktok(body: bytes, *, signature: str = ""):
@@ -309,6 +317,109 @@ def test_granians_way_and_djangos_lead_to_the_same_doors(ask, settings, caplog):
     ]
     assert InboxEvent.objects.count() == 1
     assert ask("GET", "/healthz").status_code == 200  # whatever is no door
+
+
+@pytest.fixture
+def web():
+    """The real server, as the Procfile starts it, over this test's database; its port."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    database = f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{connection.settings_dict['NAME']}"
+    env = os.environ | {"PORT": str(port), "WEB_PROCESSES": "1", "DATABASE_URL": database}
+    with subprocess.Popen(web_command(env), env=env) as server:
+        try:
+            wait_for_door(port)
+            yield port
+        finally:
+            server.terminate()
+
+
+def wait_for_door(port: int) -> None:
+    ends = time.monotonic() + 30
+    while time.monotonic() < ends:
+        try:
+            with talk(port) as (talking, hear):
+                talking.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                return hear.readline()
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("the server did not come up")
+
+
+@contextmanager
+def talk(port: int):
+    """A raw connection, and what is heard on it."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as talking, talking.makefile("rb") as hear:
+        yield talking, hear
+
+
+def sent(port: int, head: list[str], pieces: Iterable[bytes]) -> int:
+    """The status of the answer to one request, which is sent piece by piece."""
+    with talk(port) as (talking, hear):
+        talking.sendall("\r\n".join([*head, "", ""]).encode())
+        with suppress(BrokenPipeError):  # the server may know enough before the end
+            for piece in pieces:
+                talking.sendall(piece)
+        return status_of(hear)
+
+
+def status_of(hear: BinaryIO) -> int:
+    """Of the next answer, which has no body."""
+    status = int(hear.readline().split()[1])
+    while hear.readline().strip():
+        pass
+    return status
+
+
+def chunked(body: bytes) -> Iterator[bytes]:
+    """As Node sends what was given to write() and end()."""
+    for piece in (body[: len(body) // 2], body[len(body) // 2 :]):
+        yield f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+        time.sleep(0.05)
+    yield b"0\r\n\r\n"
+
+
+def heads(body: bytes) -> dict[str, list[str]]:
+    """The signed request of each door, without what says how long its body is."""
+    app = django_settings.TIKTOK_APPS["US"]
+    told = {
+        "/webhooks/tiktok": {
+            "Authorization": signing.webhook_signature(app["app_key"], app["app_secret"], body)
+        },
+        "/webhooks/shopify": signed_by_shopify(body),
+    }
+    return {
+        path: [
+            f"POST {path} HTTP/1.1",
+            "Host: localhost",
+            *(f"{name}: {value}" for name, value in of.items()),
+        ]
+        for path, of in told.items()
+    }
+
+
+def test_a_body_that_comes_in_chunks_is_read_to_its_end_and_one_beyond_the_limit_is_refused(web):
+    body = a_bell(id=1)
+    for head in heads(body).values():
+        assert sent(web, [*head, "Transfer-Encoding: chunked"], chunked(body)) == 200
+    assert {event.source for event in InboxEvent.objects.all()} == {"tiktok", "shopify"}
+    large = b" " * (django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+    for head in heads(large).values():
+        assert sent(web, [*head, "Transfer-Encoding: chunked"], chunked(large)) == 413
+    whole = large[1:]
+    for head in heads(whole).values():  # as long as is allowed: signed, and no JSON
+        assert sent(web, [*head, "Transfer-Encoding: chunked"], chunked(whole)) == 200
+    assert InboxEvent.objects.count() == 2
+
+
+def test_a_connection_that_stays_open_without_a_body_is_answered_at_once(web):
+    for head in heads(b"").values():
+        with talk(web) as (talking, hear):
+            for _ in range(3):
+                began = time.monotonic()
+                talking.sendall("\r\n".join([*head, "", ""]).encode())
+                assert status_of(hear) in (200, 401)
+                assert time.monotonic() - began < 2
 
 
 def test_what_granian_serves_has_the_doors_in_front_and_its_modules_out_of_the_collectors_way():
