@@ -71,6 +71,14 @@ def test_a_row_that_pauses_just_after_the_connection_went_on_is_not_forgotten(wo
     assert (order.last_error, order.state) == ("", State.ON_HOLD)
 
 
+def test_a_consent_elsewhere_that_changed_the_ciphers_stops_nothing(world):
+    held = world.placed()
+    world.tiktok.grant()  # the seller agreed once more, and nobody came back to us
+    finalized = world.finalized()
+    assert world.order(held.tiktok_id).state == finalized.state == State.FINALIZED
+    assert Connection.objects.get().paused_reason == ""
+
+
 # ---- a page or a registration that TikTok no longer takes ----
 
 

@@ -15,7 +15,7 @@ from scripted import ScriptedServer
 
 from tiktok import client, errors, oauth, signing
 from tiktok.client import Client
-from tiktok.errors import AccessLost, Busy, Rejected, ShippingFault, TokenExpired, Unavailable
+from tiktok.errors import AccessLost, Busy, Rejected, ShippingFault, TokenExpired, Unavailable, WrongShop
 from tiktok.models import Seller, Shop, seal
 from tiktok.records import ExternalLine, ExternalOrder, Tracking
 from tiktok.sandbox import TikTokSandbox
@@ -342,7 +342,7 @@ def test_the_code_counts_before_the_status():
         (401, 106001, "bad signature", Rejected),
         (200, 105005, "scope missing", AccessLost),
         (401, 105005, "scope missing", AccessLost),
-        (200, 101000, "token and shop do not belong together", AccessLost),
+        (200, 101000, "token and shop do not belong together", WrongShop),
         (200, 36009002, "too many", Busy),
         (429, 1, "too many", Busy),
         (200, 36009003, "internal", Unavailable),
@@ -414,7 +414,7 @@ def test_only_a_write_may_have_acted():
 def test_lost_access_says_what_to_do():
     with pytest.raises(AccessLost) as caught:
         judge(200, 101000, "mismatch")
-    assert "fetch the shops again" in caught.value.public
+    assert "does not open this shop: connect TikTok again" in caught.value.public
     with pytest.raises(AccessLost) as caught:
         judge(401, 105005, "scope missing")
     assert "connect TikTok again" in caught.value.public

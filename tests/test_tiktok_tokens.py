@@ -5,6 +5,7 @@ import threading
 import time
 import traceback
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import requests
@@ -14,10 +15,10 @@ from django.utils import timezone
 from scripted import ScriptedServer
 
 from tiktok import oauth
-from tiktok.client import Client
+from tiktok.client import Client, get_shops
 from tiktok.errors import AccessLost, Rejected, Unavailable
 from tiktok.models import REFRESH_LEASE, Seller, Shop, seal, unseal
-from tiktok.records import AuthorizedShop
+from tiktok.records import AuthorizedShop, Tracking
 
 WEEK = timedelta(days=7)
 YEAR = timedelta(days=365)
@@ -431,6 +432,155 @@ def test_a_missing_scope_is_not_a_reason_to_refresh(tiktok, http):
     with pytest.raises(AccessLost):
         make_client(http, make_seller()).get_order("57")
     assert len(tiktok.asked) == 1
+
+
+def make_shop(seller, shop_id="74", cipher="c1"):
+    return Shop.objects.create(seller=seller, shop_id=shop_id, cipher=cipher)
+
+
+def will_refuse_the_cipher(tiktok, **more):
+    tiktok.will_say(code=101000, message="token and shop do not belong together", status=401, **more)
+
+
+def will_name_shops(tiktok, **more):
+    shops = [{"id": "74", "cipher": "c2"}, {"id": "75", "cipher": "d2"}, {"id": "76", "cipher": "e2"}]
+    tiktok.will_say({"shops": shops}, **more)
+
+
+def ciphers(tiktok):
+    return [asked.query.get("shop_cipher") for asked in tiktok.asked]
+
+
+@pytest.mark.django_db
+def test_a_cipher_that_tiktok_refuses_is_fetched_once_for_all_shops_and_the_call_repeated_once(tiktok, http):
+    seller = make_seller()
+    shop, other = make_shop(seller), make_shop(seller, "75", "d1")
+    will_refuse_the_cipher(tiktok)
+    will_name_shops(tiktok)
+    tiktok.will_say({"orders": [{"id": "57"}]})
+    assert Client(shop, http).get_order("57").id == "57"
+    assert ciphers(tiktok) == ["c1", None, "c2"]
+    other.refresh_from_db()
+    assert (shop.cipher, other.cipher) == ("c2", "d2")
+    assert Seller.objects.get().refreshing_until is None
+
+
+@pytest.mark.django_db
+def test_a_new_cipher_that_is_refused_too_is_lost_access(tiktok, http):
+    shop = make_shop(make_seller())
+    will_refuse_the_cipher(tiktok)
+    will_name_shops(tiktok)
+    will_refuse_the_cipher(tiktok)
+    with pytest.raises(AccessLost):
+        Client(shop, http).get_order("57")
+    assert ciphers(tiktok) == ["c1", None, "c2"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "shops",
+    [[], [{"id": "74", "cipher": "c1"}], [{"id": "75", "cipher": "d2"}]],
+    ids=["none", "same", "other"],
+)
+def test_a_shop_that_the_grant_no_longer_opens_is_lost_access(tiktok, http, shops):
+    shop = make_shop(make_seller())
+    will_refuse_the_cipher(tiktok)
+    tiktok.will_say({"shops": shops})
+    with pytest.raises(AccessLost, match="connect TikTok again"):
+        Client(shop, http).get_order("57")
+    assert ciphers(tiktok) == ["c1", None]
+
+
+@pytest.mark.django_db
+def test_shops_that_tiktok_refuses_to_name_are_lost_access(tiktok, http):
+    shop = make_shop(make_seller())
+    will_refuse_the_cipher(tiktok)
+    tiktok.will_say(code=36009010, message="bad method")
+    with pytest.raises(AccessLost) as caught:
+        Client(shop, http).get_order("57")
+    assert caught.value.code == "101000"
+
+
+@pytest.mark.django_db
+def test_shops_that_nobody_answered_for_are_not_lost_access_and_the_refused_write_has_not_acted(tiktok, http):
+    shop = make_shop(make_seller())
+    will_refuse_the_cipher(tiktok)
+    tiktok.will_drop()
+    with pytest.raises(Unavailable) as caught:
+        Client(shop, http).ship("57", [], [Tracking("1Z", "1")])
+    assert not caught.value.may_have_acted
+    assert Shop.objects.get().cipher == "c1" and Seller.objects.get().refreshing_until is None
+
+
+@pytest.mark.django_db
+def test_a_refused_cipher_that_a_consent_has_replaced_costs_no_call(tiktok, http):
+    shop = make_shop(make_seller())
+    Shop.objects.update(cipher="c2")
+    will_refuse_the_cipher(tiktok)
+    tiktok.will_say({"orders": []})
+    assert Client(shop, http).get_order("57") is None
+    assert ciphers(tiktok) == ["c1", "c2"]
+
+
+@pytest.mark.django_db
+def test_a_shop_that_another_account_has_taken_over_is_called_with_that_ones_token(tiktok, http):
+    shop = make_shop(make_seller())
+    heir = make_seller(open_id="open-2", access_token_sealed=seal("access-of-the-heir"))
+    Shop.objects.update(cipher="c2", seller=heir)
+    will_refuse_the_cipher(tiktok)
+    tiktok.will_say({"orders": []})
+    assert Client(shop, http).get_order("57") is None
+    tokens = [asked.headers["x-tts-access-token"] for asked in tiktok.asked]
+    assert tokens == ["access-1", "access-of-the-heir"]
+
+
+@pytest.mark.django_db
+def test_a_consent_that_comes_while_we_fetch_the_shops_keeps_its_ciphers(tiktok, http):
+    shop = make_shop(make_seller())
+    will_name_shops(tiktok)
+
+    def fetch():
+        found = get_shops("US", "access-1", http)
+        Shop.objects.update(cipher="c3")
+        return found
+
+    assert shop.renew_cipher(fetch) and shop.cipher == "c3"
+    assert Shop.objects.get().cipher == "c3"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_of_many_fetches_the_shops_and_the_others_wait_for_it(tiktok, http):
+    make_shop(make_seller())
+    gate = threading.Event()
+    will_name_shops(tiktok, gate=gate)
+    found = []
+
+    def work(shop):
+        try:
+            shop.renew_cipher(partial(get_shops, "US", "access-1", http))
+            found.append(shop.cipher)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=[Shop.objects.get()]) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    timer = threading.Timer(0.3, gate.set)
+    timer.start()
+    for thread in [*threads, timer]:
+        thread.join()
+    assert found == ["c2"] * 6
+    assert len(tiktok.asked) == 1
+
+
+@pytest.mark.django_db
+def test_waiting_for_another_who_fetches_the_shops_ends_after_five_seconds(tiktok, http):
+    shop = make_shop(make_seller(refreshing_until=timezone.now() + REFRESH_LEASE))
+    began = time.monotonic()
+    with pytest.raises(Unavailable) as caught:
+        shop.renew_cipher(list)
+    assert caught.value.retry_after
+    assert 5 <= time.monotonic() - began < 7
 
 
 def test_a_token_sealed_before_a_key_rotation_still_opens(settings):

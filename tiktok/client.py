@@ -17,7 +17,7 @@ from urllib3.exceptions import NewConnectionError
 
 from tiktok import budget, endpoints, errors, signing
 from tiktok.endpoints import Endpoint
-from tiktok.errors import AccessLost, Busy, Rejected, TikTokError, TokenExpired, Unavailable
+from tiktok.errors import AccessLost, Busy, Rejected, TikTokError, TokenExpired, Unavailable, WrongShop
 from tiktok.fields import Raw, count, part, parts, text
 from tiktok.orders import Order, OrderPage
 from tiktok.records import (
@@ -245,21 +245,34 @@ class Client:
         params: Mapping[str, str] | None = None,
         body: Body | None = None,
     ) -> Raw:
+        """One call; a cipher that TikTok does not take is fetched once and the call repeated once."""
+        wanted = {"ids": ids, "params": params, "body": body}
+        try:
+            return self._call_with_token(endpoint, **wanted)
+        except WrongShop as refused:
+            if not self._renew_cipher():
+                raise refused from None
+        return self._call_with_token(endpoint, **wanted)
+
+    def _renew_cipher(self) -> bool:
+        """Whether the shop has another cipher now. A consent makes new ones, and may have happened elsewhere."""
+
+        def fetch() -> list[AuthorizedShop]:
+            seller = self.shop.seller
+            return get_shops(seller.app, seller.access_token(self.http), self.http)
+
+        try:
+            return self.shop.renew_cipher(fetch)
+        except Rejected:
+            return False
+
+    def _call_with_token(self, endpoint: Endpoint, **wanted: Any) -> Raw:
         """One call; a token that TikTok does not take is refreshed once and the call repeated once."""
 
         def attempt(token: str) -> Raw:
             budget.spend(self.shop.shop_id, endpoint, live=self.live)
             try:
-                return call(
-                    seller.app,
-                    endpoint,
-                    token,
-                    self.http,
-                    cipher=self.shop.cipher,
-                    ids=ids,
-                    params=params,
-                    body=body,
-                )
+                return call(seller.app, endpoint, token, self.http, cipher=self.shop.cipher, **wanted)
             except Busy as busy:
                 budget.shrink(self.shop.shop_id, endpoint, busy.retry_after)
                 raise

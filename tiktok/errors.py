@@ -85,6 +85,10 @@ class TokenExpired(AccessLost):
     """The access token is not taken (any more). The client refreshes once before it lets this out."""
 
 
+class WrongShop(AccessLost):
+    """Token and cipher do not go together. The client fetches the shops once before it lets this out."""
+
+
 class ShippingFault(StrEnum):
     """What a refused tracking push means for us (TikTok contract 5.5)."""
 
@@ -152,10 +156,10 @@ MEANINGS: dict[str, type[TikTokError]] = {
     THROTTLED: Busy,
     EXPIRED: TokenExpired,
     SCOPE_MISSING: AccessLost,
-    WRONG_SHOP: AccessLost,
+    WRONG_SHOP: WrongShop,
 }
 
 ADVICE = {
     SCOPE_MISSING: ". A permission is missing: connect TikTok again and grant all of them.",
-    WRONG_SHOP: ". Token and shop do not belong together: fetch the shops again, or connect TikTok again.",
+    WRONG_SHOP: ". The permission does not open this shop: connect TikTok again with the shop's main account.",
 }

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -150,7 +150,7 @@ class Seller(models.Model):
             log.warning("tiktok token refresh failed", extra={"seller": self.pk, "reason": error.public})
             if self.usable(refused):
                 return self.token  # the lease stays: nobody tries again before it ends
-            self.same_pair().filter(refreshing_until=self.refreshing_until).update(refreshing_until=None)
+            self.end_refresh()
             if isinstance(error, Rejected):
                 raise AccessLost(error.message, code=error.code, request_id=error.request_id) from None
             raise
@@ -161,6 +161,17 @@ class Seller(models.Model):
             log.warning("tiktok token pair was overtaken", extra={"seller": self.pk})
         self.refresh_from_db(fields=REFRESHED_FIELDS)
         return self.token
+
+    def renew_ciphers(self, fetch: Callable[[], Iterable[AuthorizedShop]]) -> None:
+        """Store the ciphers of the shops that the grant opens now, but not over those of a later consent."""
+        before = dict(self.shops.values_list("shop_id", "cipher"))
+        for shop in fetch():
+            stored = Shop.objects.filter(seller=self, shop_id=shop.id, cipher=before.get(shop.id))
+            stored.exclude(cipher=shop.cipher).update(cipher=shop.cipher)
+
+    def end_refresh(self) -> None:
+        """Let others refresh, unless our lease is over and one of them does so already."""
+        self.same_pair().filter(refreshing_until=self.refreshing_until).update(refreshing_until=None)
 
     def call_refresh(self, http: requests.Session | None) -> tuple[Grant, str]:
         """The new pair, and the (sealed) refresh token that brought it."""
@@ -206,6 +217,33 @@ class Shop(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.region} {self.shop_id})"
+
+    def renew_cipher(self, fetch: Callable[[], Iterable[AuthorizedShop]]) -> bool:
+        """Take the cipher that goes with the grant now, as TikTok has just refused ours. False: it is the same.
+
+        One process fetches the seller's shops, the others wait up to 5 s for what it stores. Raises what
+        `fetch` raises, and Unavailable when another process has not stored anything by then.
+        """
+        refused, give_up = self.cipher, time.monotonic() + REFRESH_WAIT_SECONDS
+        while self.stored_cipher() == refused:
+            seller = self.seller
+            if seller.claim_refresh():
+                try:
+                    if self.stored_cipher() == refused:  # else another stored it just before we claimed
+                        seller.renew_ciphers(fetch)
+                finally:
+                    seller.end_refresh()
+                return self.stored_cipher() != refused
+            if time.monotonic() >= give_up:
+                raise Unavailable("Another process is fetching the shops", retry_after=REFRESH_WAIT_SECONDS)
+            time.sleep(REFRESH_POLL_SECONDS)
+        return True
+
+    def stored_cipher(self) -> str:
+        """The cipher as it is now; the shop may belong to another seller account by now, or to other tokens."""
+        self.refresh_from_db(fields=["cipher", "seller"])
+        self.seller.refresh_from_db(fields=REFRESHED_FIELDS)
+        return self.cipher
 
 
 def sealed(grant: Grant) -> dict[str, Any]:
