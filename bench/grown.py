@@ -179,7 +179,9 @@ def begin(shops: int) -> list[Connection]:
     stores = Shop.objects.bulk_create(Shop(domain=f"grown-{n}.myshopify.com") for n in range(shops))
     feeds = TikTokShop.objects.bulk_create(TikTokShop(seller=seller, shop_id=str(n)) for n in range(shops))
     owners = Connection.objects.bulk_create(
-        Connection(shop=store, tiktok_shop=feed, due_at=later, started_at=now - timedelta(days=1))
+        Connection(
+            shop=store, tiktok_shop=feed, due_at=later, started_at=now - timedelta(days=1), prepared_at=now
+        )
         for store, feed in zip(stores, feeds, strict=True)
     )
     Order.objects.bulk_create(

@@ -237,7 +237,7 @@ def renew(connection: Connection, consent: Consent, shop: tiktok.models.Shop) ->
         facts |= {"active": True, "started_at": timezone.now(), "settings": known}
         wake_all(Order.objects.filter(connection=connection, last_error=DISCONNECTED), last_error="")
     Connection.objects.filter(pk=connection.pk).update(**facts)
-    connection.resume()
+    connection.begin_anew()
 
 
 def grant_of(shop: tiktok.models.Shop) -> dict[str, object]:

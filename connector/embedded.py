@@ -133,7 +133,7 @@ def admit(visitor: auth.Session, token: str) -> Shop:
     if shop.installed_at and shop.installed_at >= began:
         lost = ("shopify_access_lost", "uninstalled")
         for connection in Connection.objects.filter(shop=shop, paused_reason__in=lost):
-            connection.resume()
+            connection.begin_anew()
     return shop
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.utils import timezone
@@ -37,6 +37,8 @@ def received(order: Order) -> None:
     verdict = entry(order, source)
     if verdict.fate is not Fate.TAKE:
         return keep_out(order, source, verdict)
+    if order.connection.prepared_at is None:
+        wait_for_the_look(order, source)
     choice = matching.match(order, source)
     if choice.reason:
         facts = observed(order, source) | priced(order, source)
@@ -59,6 +61,13 @@ def entry(order: Order, source: Source) -> rules.Verdict:
     if not sells_in(connection.shop, currency):
         return rules.Verdict(Fate.ASK, "currency_not_enabled", {"currency": currency})
     return verdict
+
+
+def wait_for_the_look(order: Order, source: Source) -> NoReturn:
+    """Nobody has looked yet whether another connector makes these orders. pulls.prepare wakes what waits for it; when
+    Shopify lets nobody look for a day, it is a person's turn as with any other silence."""
+    order.keep(**observed(order, source), **priced(order, source))
+    raise shopify_app.errors.Unavailable("other connectors have not been looked for yet", code="unprepared")
 
 
 def sells_in(shop: Shop, currency: str) -> bool:

@@ -109,7 +109,7 @@ class Connection(Work):
     )  # {"tag", "order"}: who else makes these orders
     other_connector_accepted_at = models.DateTimeField(null=True)
     grant_ends_at = models.DateTimeField(null=True)
-    prepared_at = models.DateTimeField(null=True)  # doorbells registered, other connectors looked for
+    prepared_at = models.DateTimeField(null=True)  # other connectors looked for, since the last consent
 
     # The two pulls: a cursor moves only after the last page of its window is stored.
     tiktok_cursor = models.DateTimeField(null=True)
@@ -187,6 +187,11 @@ class Connection(Work):
         wake_all(Order.objects.filter(connection=self, last_error=PAUSED), last_error="")
         waiting = Parcel.objects.filter(shop=self.shop_id, order__connection=self, last_error=PAUSED)
         wake_all(waiting, last_error="")
+
+    def begin_anew(self) -> None:
+        """After a consent or an installation: who makes orders, what rings and what is allowed may have changed."""
+        Connection.objects.filter(pk=self.pk).update(prepared_at=None, setup_wanted_at=timezone.now())
+        self.resume()
 
     def park(self, reason: str, **facts: Any) -> None:
         self.release(timezone.now() + PULL_AFTER_PARK, **({"last_error": reason} | facts))

@@ -4,7 +4,6 @@ A connection is a row of work that is due when its next pull is. Each step reads
 the last page of its window is stored, and windows overlap, because data moves during a search (TikTok contract 4.1).
 """
 
-import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,12 +16,9 @@ from connector.models import DAILY, PAUSED, Connection, InboxEvent, Order, Parce
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import IN_SHOPIFY, ParcelState
 from connector.states import OrderState as State
-from connector.work import wake_all
+from connector.work import ACCESS_LOST, REJECTED, UNAVAILABLE, wake_all
 from shopify_app.orders import Fulfillment, OrderState
-from tiktok.errors import AccessLost, Rejected
 from tiktok.orders import Order as Source
-
-log = logging.getLogger(__name__)
 
 FIRST_LOOK_BACK = timedelta(days=30)  # older open orders are offered; orders older than this are not
 OTHER_CONNECTORS_BACK = timedelta(days=7)
@@ -32,7 +28,7 @@ OTHER_CONNECTORS = (
     "tiktok pos store",
 )  # PRODUCT SK30; exact tags of the field's others
 OTHER_CONNECTOR_PREFIX = "TikTokOrderID:"  # TikTok's own app (PRODUCT, b7)
-ACCESS_LOST = ("tiktok_access_lost", "shopify_access_lost")
+PAUSED_BY_A_PLATFORM = ("tiktok_access_lost", "shopify_access_lost")
 OPEN = ("UNPAID", *rules.BEFORE_SHIPPING, "PARTIALLY_SHIPPING")
 
 
@@ -57,7 +53,7 @@ def next_pull(more: bool) -> datetime:
 def knock(connection: Connection) -> None:
     """Ask once a day whether both shops let us in again; AccessLost leaves the pause as it is."""
     tomorrow = (connection.paused_at or timezone.now()) + DAILY
-    if connection.paused_reason not in ACCESS_LOST:
+    if connection.paused_reason not in PAUSED_BY_A_PLATFORM:
         return connection.release(None, last_error=PAUSED)
     if tomorrow > timezone.now():
         return connection.release(tomorrow, last_error=PAUSED)
@@ -76,42 +72,58 @@ def see_off(connection: Connection) -> None:
     return connection.succeed(next_pull(pull_shopify(connection)) if on_their_way.exists() else None)
 
 
-# ---- once, at connect ----------------------------------------------------------------------------
+# ---- after every consent -------------------------------------------------------------------------
 
 
 def prepare(connection: Connection) -> None:
-    """Ask TikTok for its doorbells, Shopify for the definition of our reference; see who else makes these orders."""
+    """See who else makes these orders: imports wait for it (importing.received). Only then ask to be rung.
+
+    What goes on at TikTok is read meanwhile: orders that are in Shopify are followed although nobody can tell yet.
+    """
     try:
-        register_webhooks(connection)
-    except AccessLost:
+        found = other_connector(connection)
+    except ACCESS_LOST:
         raise
-    except Rejected as error:  # the pulls find what nobody rings for; the setup check says what is missing
-        log.warning("TikTok refused to ring", extra={"connection": connection.pk, "error": error.public})
-    shopify_for(connection.shop).ensure_metafield_definition()
-    connection.keep(other_connector=other_connector(connection), prepared_at=timezone.now())
+    except (*UNAVAILABLE, *REJECTED):
+        pull_tiktok(connection)
+        raise
+    connection.keep(prepared_at=timezone.now(), **found)
+    begin_imports(connection)
+    setup.check(connection)
 
 
-def register_webhooks(connection: Connection) -> None:
-    client, address = tiktok_for(connection), setup.webhook_address()
-    known = {webhook.topic: webhook.address for webhook in client.get_webhooks()}
-    for topic in setup.TOPICS:
-        if known.get(topic) != address:
-            client.set_webhook(topic, address)
+def other_connector(connection: Connection) -> dict[str, Any]:
+    """A tag of another connector on an order of the last week: importing beside it would double every order.
 
-
-def other_connector(connection: Connection) -> dict[str, str]:
-    """A tag of another connector on an order of the last week: importing beside it would double every order."""
-    shopify = shopify_for(connection.shop)
+    A person may have said that the other one is off: then only what it made since counts, and is asked anew.
+    """
+    accepted_at = connection.other_connector_accepted_at
     since = timezone.now() - OTHER_CONNECTORS_BACK
+    hit = find_other_connector(connection, max(since, accepted_at or since))
+    if accepted_at is None:
+        return {"other_connector": hit}
+    return {"other_connector": hit, "other_connector_accepted_at": None} if hit else {}
+
+
+def find_other_connector(connection: Connection, since: datetime) -> dict[str, str]:
+    shopify = shopify_for(connection.shop)
     for tag in (*OTHER_CONNECTORS, *connection.policy.other_connector_tags):
-        hit = next((hit for hit in shopify.find_orders(tag) if hit.created_at >= since), None)
-        if hit is not None:
+        if hit := shopify.first_order(tag, since):
             return {"tag": tag, "order": hit.name}
+        connection.keep()  # a merchant may name many tags, and each is a call
     for hit in shopify.recent_orders(since):
-        tag = next((tag for tag in hit.tags if tag.startswith(OTHER_CONNECTOR_PREFIX)), "")
-        if tag:
+        if any(tag.startswith(OTHER_CONNECTOR_PREFIX) for tag in hit.tags):
             return {"tag": OTHER_CONNECTOR_PREFIX, "order": hit.name}
     return {}
+
+
+def begin_imports(connection: Connection) -> None:
+    """Wake what waited for the look, and what asks because of what an earlier one found.
+
+    A step that is under way read that nobody had looked yet: to wake its row makes it run again.
+    """
+    waiting = Order.objects.filter(connection=connection, state=State.RECEIVED)
+    waiting.filter(reason__in=("", "other_connector")).update(due_at=timezone.now())
 
 
 # ---- TikTok --------------------------------------------------------------------------------------

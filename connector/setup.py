@@ -1,8 +1,10 @@
 """Whether a connection is set up at both shops. The answers are read as work and kept, so that a page asks nobody.
 
-A refused read is an answer as well: most of what a merchant has to put right shows as a refusal first.
+What the app can put right itself is put right at each look. A refused read is an answer as well: most of what a
+merchant has to put right shows as a refusal first.
 """
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,11 +13,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from connector.models import Connection
-from connector.platforms import tiktok_for
+from connector.platforms import shopify_for, tiktok_for
 from connector.transport import session
 from connector.wake import bell
-from connector.work import BUSY, REJECTED, UNAVAILABLE
+from connector.work import ACCESS_LOST, BUSY, REJECTED, UNAVAILABLE
 from tiktok.client import get_shops
+
+log = logging.getLogger(__name__)
 
 EVERY = timedelta(days=1)
 AFTER_SILENCE = timedelta(minutes=15)
@@ -39,7 +43,7 @@ def ask(connection: Connection) -> None:
 
 
 def check(connection: Connection) -> None:
-    """Read both shops' setup when it is due, and keep what they say."""
+    """Read both shops' setup when it is due, put right what we can, and keep what they say."""
     if not is_due(connection):
         return
     seen: dict[str, Any] = {}
@@ -53,7 +57,15 @@ def check(connection: Connection) -> None:
         except UNAVAILABLE as error:
             seen[name] = {"silent": error.public}
         connection.keep()
-    connection.keep(setup=seen, setup_checked_at=timezone.now(), setup_wanted_at=None)
+    connection.keep(setup=seen, setup_checked_at=timezone.now())
+    answered(connection)
+
+
+def answered(connection: Connection) -> None:
+    """Wanted no more, unless it was wanted again meanwhile: by a new consent, whose answers may be others."""
+    same = Connection.objects.filter(pk=connection.pk, setup_wanted_at=connection.setup_wanted_at)
+    if same.update(setup_wanted_at=None):
+        connection.setup_wanted_at = None
 
 
 def is_due(connection: Connection) -> bool:
@@ -81,9 +93,37 @@ def store(connection: Connection) -> dict[str, Any]:
     return {"missing": list(shop.missing_scopes()), "plan": shop.plan}
 
 
+def reference(connection: Connection) -> dict[str, Any]:
+    """The definition of the order's TikTok id, where the app's own file has not declared it (Shopify contract g4)."""
+    try:
+        shopify_for(connection.shop, live=False).ensure_metafield_definition()
+    except REJECTED as error:
+        log.warning(
+            "Shopify refused the definition", extra={"connection": connection.pk, "error": error.public}
+        )
+        raise
+    return {}
+
+
 def webhooks(connection: Connection) -> dict[str, Any]:
-    known = {webhook.topic: webhook.address for webhook in tiktok_for(connection, live=False).get_webhooks()}
-    return {"missing": [topic for topic in TOPICS if known.get(topic) != webhook_address()]}
+    """What TikTok does not ring for although it was asked just now."""
+    client, address = tiktok_for(connection, live=False), webhook_address()
+    known = {webhook.topic: webhook.address for webhook in client.get_webhooks()}
+    wanted = [topic for topic in TOPICS if known.get(topic) != address]
+    return {"missing": [topic for topic in wanted if not register_webhook(connection, topic)]}
+
+
+def register_webhook(connection: Connection, topic: str) -> bool:
+    """Ask TikTok to ring. What is refused is found by the pulls, and asked for again at the next check."""
+    connection.keep()
+    try:
+        tiktok_for(connection, live=False).set_webhook(topic, webhook_address())
+    except ACCESS_LOST:
+        raise
+    except REJECTED as error:
+        log.warning("TikTok refused to ring", extra={"connection": connection.pk, "error": error.public})
+        return False
+    return True
 
 
 def warehouses(connection: Connection) -> dict[str, Any]:
@@ -106,6 +146,7 @@ def warehouses(connection: Connection) -> dict[str, Any]:
 READS: dict[str, Callable[[Connection], dict[str, Any]]] = {
     "access": access,
     "store": store,
+    "reference": reference,
     "webhooks": webhooks,
     "warehouses": warehouses,
 }

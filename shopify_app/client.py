@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -265,10 +264,16 @@ class Client:
         nodes = self._nodes(ORDERS_FIND, {"query": f"tag:{_quoted(tag)}"}, "orders")
         return [_order_hit(node) for node in nodes if _has_tag(node, tag)]
 
+    def first_order(self, tag: str, since: datetime) -> Hit | None:
+        """The first order since then that carries exactly this tag: one call, however many there are."""
+        query = f"tag:{_quoted(tag)} created_at:>='{_time_in(since)}'"
+        nodes = self._call(ORDERS_FIND, {"query": query})["orders"]["nodes"]
+        return next((_order_hit(node) for node in nodes if _has_tag(node, tag)), None)
+
     def recent_orders(self, since: datetime, most: int = 250) -> list[Hit]:
-        """Orders created since then, whoever made them: at most so many, in the order of their ids."""
-        query = {"query": f"created_at:>='{_time_in(since)}'", "first": 50}
-        return [_order_hit(node) for node in islice(self._nodes(ORDERS_FIND, query, "orders"), most)]
+        """Orders created since then, whoever made them: at most so many (one page), in the order of their ids."""
+        query = {"query": f"created_at:>='{_time_in(since)}'", "first": most}
+        return [_order_hit(node) for node in self._call(ORDERS_FIND, query)["orders"]["nodes"]]
 
     def get_order(self, order_id: str) -> OrderState | None:
         """The order as it stands; None when it was deleted."""

@@ -35,7 +35,7 @@ def connect(shop, shop_id, name):
         granted_at=now,
     )
     tiktok_shop = TikTokShop.objects.create(seller=seller, shop_id=shop_id, name=name, region="US")
-    return Connection.objects.create(shop=shop, tiktok_shop=tiktok_shop)
+    return Connection.objects.create(shop=shop, tiktok_shop=tiktok_shop, prepared_at=now)
 
 
 def plant(connection, tiktok_id, state=OrderState.ON_HOLD, **facts):

@@ -1,14 +1,17 @@
 """Who lets us in, who no longer does, and what goes on without a gap when the way is open again."""
 
+import secrets
+import time
 from datetime import timedelta
 
+import pytest
 from django.test import Client
 from django.utils import timezone
 from test_decisions import UPS
 from world import World
 
-from connector import clock, consent, jobs, steps, work
-from connector.models import PAUSED, Connection, Order, Parcel
+from connector import clock, consent, jobs, setup, steps, work
+from connector.models import PAUSED, Connection, Consent, Order, Parcel
 from connector.states import OrderState as State
 from connector.states import ParcelState
 from shopify_app.models import Shop
@@ -102,6 +105,196 @@ def test_orders_are_pulled_although_tiktok_refuses_to_ring(world):
     world.tiktok.faults.add("get_webhooks", "error", code=36009009, message="Refused")
     world.settle()
     assert world.order(tiktok_id).state == State.ON_HOLD
+
+
+# ---- connected again: who rings, and who else makes these orders ----
+
+
+def connect_again(world: World) -> Connection:
+    """The seller agrees once more and the merchant says yes, as the embedded page does it."""
+    given = Consent(
+        nonce=secrets.token_hex(8), app="US", shop=world.shop, user="7", returned_at=timezone.now()
+    )
+    code = world.tiktok.consent(state="-").split("code=")[1].split("&")[0]
+    consent.keep_code(given, code)
+    consent.exchange(given)
+    [connection] = consent.confirm(given, given.shop_ids, [])
+    return connection
+
+
+def rivals_order(world: World, tag: str = "skuiq") -> str:
+    """An order that another app made in the store."""
+    variant = world.store.variant("MUG-WHT").id
+    draft = world.store.create_draft(lineItems=[{"variantId": variant, "quantity": 1}], tags=[tag])
+    return str(world.store.complete_draft(draft.id).name)
+
+
+def made_earlier(world: World, by: timedelta) -> None:
+    """What the store has was made so long before."""
+    for order in world.store.orders.values():
+        order.created_at -= by
+        world.store.index(order)
+
+
+def not_prepared(world: World) -> None:
+    """As after a consent, with the next pull still to come."""
+    Connection.objects.update(prepared_at=None, due_at=timezone.now() + timedelta(hours=1))
+
+
+def pull_now(world: World) -> None:
+    Connection.objects.update(due_at=timezone.now())
+    world.settle()
+
+
+def rung_for(world: World) -> set[str]:
+    return {topic for _, _, topic in world.tiktok.world.hooks}
+
+
+def test_connecting_again_registers_what_tiktok_does_not_ring_for_and_asks_the_setup_anew(world):
+    checked_at = Connection.objects.get().setup_checked_at
+    world.tiktok.world.hooks.clear()
+    connect_again(world)
+    world.settle()
+    assert rung_for(world) == set(setup.TOPICS)
+    connection = Connection.objects.get()
+    assert connection.setup_checked_at > checked_at and connection.setup["webhooks"] == {"missing": []}
+    assert connection.setup_wanted_at is None and connection.prepared_at is not None
+
+
+def test_what_tiktok_refused_to_ring_for_is_asked_for_again_at_the_next_check(world):
+    world.tiktok.world.hooks.clear()
+    time.sleep(0.7)  # until the budget of writes is whole again
+    world.tiktok.faults.add("set_webhook", "error", code=36009009, message="Refused")
+    connect_again(world)
+    world.settle()
+    connection = Connection.objects.get()
+    assert connection.setup["webhooks"] == {"missing": [setup.TOPICS[0]]}
+    assert rung_for(world) == set(setup.TOPICS[1:])
+    world.after(24 * 3600 + 1)
+    assert rung_for(world) == set(setup.TOPICS)
+    assert Connection.objects.get().setup["webhooks"] == {"missing": []}
+
+
+def test_a_setup_that_is_wanted_again_during_its_check_is_checked_again(world):
+    Connection.objects.update(setup_wanted_at=timezone.now(), due_at=timezone.now())
+    [checking] = Connection.claim(world.shop.pk, 1)
+    setup.ask(world.connection)
+    setup.check(checking)
+    checking.release(None)
+    assert Connection.objects.get().setup_wanted_at is not None
+    world.settle()
+    assert Connection.objects.get().setup_wanted_at is None
+
+
+def test_connecting_again_looks_for_a_connector_that_came_meanwhile_and_stops_only_new_orders(world):
+    known = world.placed()
+    name = rivals_order(world)
+    connect_again(world)
+    new = world.placed()
+    assert Connection.objects.get().other_connector == {"tag": "skuiq", "order": name}
+    assert (new.state, new.reason) == (State.RECEIVED, "other_connector")
+    world.release_hold()
+    assert world.order(known.tiktok_id).state == State.FINALIZED
+
+
+def test_an_app_installed_again_looks_for_a_connector_that_came_meanwhile(world):
+    rivals_order(world)
+    world.store.uninstall()
+    world.settle()
+    assert Client().get("/", {"id_token": world.shopify.id_token()}).status_code == 200
+    assert world.placed().reason == "other_connector"
+
+
+def test_a_connector_that_is_gone_holds_nothing_up_after_connecting_again(worlds):
+    world = worlds(other_connector="skuiq")
+    asking = world.placed()
+    assert asking.reason == "other_connector"
+    made_earlier(world, timedelta(days=8))
+    connect_again(world)
+    world.settle()
+    assert Connection.objects.get().other_connector == {}
+    assert world.order(asking.tiktok_id).reason == ""
+
+
+def test_a_connector_that_a_person_said_is_off_asks_again_only_when_it_went_on(worlds):
+    world = worlds(other_connector="skuiq")
+    made_earlier(world, timedelta(minutes=1))
+    consent.go_on(Connection.objects.get())
+    connect_again(world)
+    assert world.placed().state == State.ON_HOLD
+    assert Connection.objects.get().other_connector_accepted_at is not None
+    rivals_order(world)
+    connect_again(world)
+    assert world.placed().reason == "other_connector"
+
+
+def test_an_order_waits_for_the_look_and_comes_in_as_soon_as_nobody_was_found(world):
+    not_prepared(world)
+    order = world.placed()
+    assert (order.state, order.draft_gid, order.tiktok_status) == (State.RECEIVED, "", "ON_HOLD")
+    world.after(120)
+    assert world.order(order.tiktok_id).draft_gid == ""
+    pull_now(world)
+    assert world.order(order.tiktok_id).state == State.ON_HOLD
+
+
+def test_an_order_that_waited_for_the_look_asks_a_person_when_somebody_was_found(world):
+    not_prepared(world)
+    order = world.placed()
+    rivals_order(world, "tiktokpos")
+    pull_now(world)
+    assert world.order(order.tiktok_id).reason == "other_connector"
+    assert [draft for draft in world.store.drafts.values() if f"tts-{order.tiktok_id}" in draft.tags] == []
+
+
+def test_an_order_whose_step_began_before_the_look_is_woken_by_it(world):
+    order = world.placed(lines=[("NO-SUCH-SKU", 1)])
+    Order.objects.update(due_at=timezone.now(), reason="")
+    not_prepared(world)
+    [early] = Order.claim(world.shop.pk, 1)
+    assert early.connection.prepared_at is None  # as it reads its connection now
+    Connection.objects.update(due_at=timezone.now())
+    jobs.drain(world.shop.pk)
+    work.run(early, steps.advance_order)
+    assert Order.objects.get(pk=order.pk).due_at <= timezone.now()
+
+
+def test_an_order_that_shopify_lets_nobody_look_for_is_a_persons_turn_after_a_day(world):
+    world.shopify.faults.add("orders", "503", times=1000)
+    connect_again(world)
+    order = world.placed()
+    world.after(23 * 3600)
+    assert (order.state, world.order(order.tiktok_id).reason) == (State.RECEIVED, "")
+    world.after(3601)
+    assert world.order(order.tiktok_id).reason == "unavailable_too_long"
+
+
+@pytest.mark.parametrize("kind", ["503", "400"])
+def test_known_orders_are_followed_while_shopify_lets_nobody_look(world, kind):
+    known = world.placed()
+    world.tiktok.webhooks.drop(1)
+    world.tiktok.cancel(known.tiktok_id)
+    world.shopify.faults.add("orders", kind, times=1000)
+    connect_again(world)
+    world.settle()
+    new = world.placed()
+    assert world.order(known.tiktok_id).state == State.CANCELLED
+    assert (new.state, new.draft_gid) == (State.RECEIVED, "")
+    world.shopify.faults.clear()
+    world.after(16 * 60)
+    assert world.order(new.tiktok_id).draft_gid
+
+
+def test_a_definition_that_shopify_refuses_stops_no_pull_and_is_asked_for_again(world):
+    world.shopify.faults.add("metafieldDefinitionCreate", "400", times=1)
+    connect_again(world)
+    world.tiktok.webhooks.drop(1)
+    tiktok_id = world.tiktok.place_order()
+    world.settle()
+    assert world.order(tiktok_id).state == State.ON_HOLD
+    assert "refused" in Connection.objects.get().setup["reference"]
+    world.after(24 * 3600 + 1)
+    assert Connection.objects.get().setup["reference"] == {}
 
 
 # ---- a TikTok shop that moved, or was disconnected, with orders in flight ----

@@ -450,7 +450,7 @@ def agree(world: World, seller: str = "") -> Seller:
     grant = oauth.exchange("US", code, session())
     stored = Seller.connect("US", grant, client.get_shops("US", grant.access_token, session()))
     for connection in Connection.objects.filter(tiktok_shop__seller=stored):
-        connection.resume()
+        connection.begin_anew()
     return stored
 
 

@@ -478,14 +478,14 @@ def reconnect(world: World) -> None:
     code = world.tiktok.consent(state="-").split("code=")[1].split("&")[0]
     grant = oauth.exchange("US", code, session())
     Seller.connect("US", grant, client.get_shops("US", grant.access_token, session()))
-    Connection.objects.get().resume()
+    Connection.objects.get().begin_anew()
 
 
 def reinstall(world: World) -> None:
     from connector.transport import session
 
     Shop.install(world.shop.domain, world.shopify.id_token(), session())
-    Connection.objects.get().resume()
+    Connection.objects.get().begin_anew()
 
 
 # ---- every state that can be woken has a step ----

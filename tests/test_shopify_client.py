@@ -286,6 +286,27 @@ def test_a_hit_must_carry_the_very_tag(shopify, client):
     assert shopify.sent()["query"] == 'tag:"tts-577"'
 
 
+def test_the_first_order_of_a_tag_is_found_by_one_call_however_many_there_are(shopify, client):
+    def node(number, *tags):
+        facts = {"id": f"gid://shopify/Order/{number}", "name": f"#{number}", "tags": list(tags)}
+        return facts | {"createdAt": "2026-11-21T20:00:00Z", "cancelledAt": None}
+
+    page = {"hasNextPage": True, "endCursor": "a"}
+    for nodes in ([node(1, "skuiq-old"), node(2, "SKUIQ"), node(3, "skuiq")], []):
+        shopify.says({"data": {"orders": {"nodes": nodes, "pageInfo": page}}})
+    since = datetime(2026, 11, 20, tzinfo=UTC)
+    assert client.first_order("skuiq", since).name == "#2"
+    assert shopify.sent()["query"] == """tag:"skuiq" created_at:>='2026-11-20T00:00:00Z'"""
+    assert client.first_order("skuiq", since) is None
+
+
+def test_recent_orders_are_one_page(shopify, client):
+    page = {"hasNextPage": True, "endCursor": "a"}
+    shopify.says({"data": {"orders": {"nodes": [], "pageInfo": page}}})
+    assert client.recent_orders(datetime(2026, 11, 20, tzinfo=UTC)) == []
+    assert shopify.sent()["first"] == 250
+
+
 def test_an_ignored_filter_is_an_error(shopify, client):
     shopify.says(example("graphql_search_warning"))
     with pytest.raises(Rejected, match="Invalid search field"):

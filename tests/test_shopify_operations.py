@@ -126,6 +126,7 @@ CALLS: dict[str, Any] = {
     ),
     "find_drafts": lambda c: c.find_drafts("tts-577"),
     "find_orders": lambda c: c.find_orders("tts-577"),
+    "first_order": lambda c: c.first_order("skuiq", NOW),
     "recent_orders": lambda c: c.recent_orders(NOW),
     "get_order": lambda c: c.get_order("gid://shopify/Order/1"),
     "get_order_lines": lambda c: c.get_order_lines("gid://shopify/Order/1"),

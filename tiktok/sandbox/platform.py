@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from tiktok.sandbox.actions import Actions
 from tiktok.sandbox.catalogue import demo_skus
+from tiktok.sandbox.endpoints import HANDLERS
 from tiktok.sandbox.orders import Order
 from tiktok.sandbox.server import Rates, Server
 from tiktok.sandbox.state import App, Clock, Faults, Json, Seller, Settings, Shop, World
@@ -63,7 +64,7 @@ class TikTokSandbox(Actions):
         self.clock = Clock()
         self.settings = Settings(hold_seconds=hold_seconds)
         self.world = World(seed=seed, born=self.clock.seconds(), rng=random.Random(seed))
-        self.faults = Faults(random.Random(seed + 1))
+        self.faults = Faults(random.Random(seed + 1), HANDLERS)
         self.webhooks = Webhooks(self.clock, random.Random(seed + 2), self.violate)
         self.rates = Rates()
         self.calls: dict[str, int] = {}

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -250,10 +250,13 @@ class Faults:
         "products": ("searchProducts",),
         "cancellations": ("searchCancellations",),
         "tracking": ("getOrderTracking", "getLogisticsTracking"),
+        "get_webhooks": ("getShopWebhooks",),
+        "set_webhook": ("updateShopWebhook",),
     }
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, operations: Iterable[str]) -> None:
         self._rng = rng
+        self._known = {"*", *self.ALIASES, *operations}
         self._lock = threading.Lock()
         self._planned: list[Fault] = []
         self._share = 0.0
@@ -264,6 +267,8 @@ class Faults:
         """Fail the next `times` calls. Options: seconds, code, message, http (for kind "error")."""
         if kind not in self.KINDS:
             raise ValueError(f"unknown fault {kind}; one of {', '.join(sorted(self.KINDS))}")
+        if operation not in self._known:
+            raise ValueError(f"unknown operation {operation}; one of {', '.join(sorted(self._known))}")
         with self._lock:
             self._planned.append(Fault(operation, kind, times, options))
 
