@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     atomic = False  # an index is built concurrently, outside any transaction
 
     dependencies = [
-        ('connector', '0001_initial'),
+        ('connector', '0002_address_news'),
     ]
 
     operations = [
