@@ -175,10 +175,11 @@ def compare_lines(order: Order, source: Source, ours: set[str]) -> dict[str, Any
     """What TikTok changed after we finalized, and the numbers it holds that we did not send."""
     gone = {line.id for line in source.line_items if line.cancelled}
     OrderLine.objects.filter(order=order, tiktok_line_id__in=gone, cancelled=False).update(cancelled=True)
+    held = map(source.shipment, source.line_items)
     foreign = {
-        (line.shipping_provider_name or source.shipping_provider, line.tracking_number)
-        for line in source.line_items
-        if line.tracking_number and carriers.clean(line.tracking_number) not in ours
+        (shipment.provider_name, shipment.number)
+        for shipment in held
+        if shipment.number and carriers.clean(shipment.number) not in ours
     }
     return {
         "changed_lines": [as_json(change) for change in mapping.differences(order.money, source)],

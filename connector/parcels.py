@@ -5,7 +5,7 @@ A number is kept until TikTok has accepted it; what is refused says why and wait
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,8 +22,8 @@ from connector.states import ParcelState as State
 from connector.work import backoff
 from shopify_app.orders import Fulfillment
 from tiktok.errors import ShippingFault, shipping_fault
-from tiktok.orders import LineItem
 from tiktok.orders import Order as Source
+from tiktok.orders import Shipment
 from tiktok.records import Provider, Tracking
 
 COMBINED_ORDERS = 20  # TikTok contract 5.1: at most so many orders share a number
@@ -281,13 +281,18 @@ def waiting(parcel: Parcel) -> None:
     source = read(parcel.order)
     if source is None:
         return parcel.ask("order_not_found")
-    lines = [line for line in source.line_items if line.id in units and not line.cancelled]
+    held = {
+        line.id: source.shipment(line)
+        for line in source.line_items
+        if line.id in units and not line.cancelled
+    }
     standing = standing_package(parcel)
-    if told(parcel, lines, source):
-        return corrected(parcel, standing) if standing else accepted(parcel, package_id=lines[0].package_id)
-    if parked := not_yet(parcel, source, lines):
+    if told(parcel, held.values()):
+        package_id = next(iter(held.values())).package_id
+        return corrected(parcel, standing) if standing else accepted(parcel, package_id=package_id)
+    if parked := not_yet(parcel, source, held.values()):
         return parked()
-    if not lines:  # a call that names no line would ship the whole order
+    if not held:  # a call that names no line would ship the whole order
         return parcel.ask("too_few_units")
     carrier = resolve(parcel, source)
     if carrier is None:
@@ -297,16 +302,19 @@ def waiting(parcel: Parcel) -> None:
     parcel.keep(**carrier)
     if standing:
         return correct(parcel, standing, source, carrier)
-    return push(parcel, [line.id for line in lines])
+    return push(parcel, [unit_id for unit_id, shipment in held.items() if not shipment.number])
 
 
-def told(parcel: Parcel, lines: Sequence[LineItem], source: Source) -> bool:
+def told(parcel: Parcel, held: Collection[Shipment]) -> bool:
     """TikTok has this number for all our units already: an answer was lost, or a person typed it in."""
-    numbers = {carriers.clean(line.tracking_number or source.tracking_number) for line in lines}
-    return numbers == {parcel.number}
+    return bool(held) and all(has_number(shipment, parcel) for shipment in held)
 
 
-def not_yet(parcel: Parcel, source: Source, lines: Sequence[LineItem]) -> Callable[[], None] | None:
+def has_number(shipment: Shipment, parcel: Parcel) -> bool:
+    return carriers.clean(shipment.number) == parcel.number
+
+
+def not_yet(parcel: Parcel, source: Source, held: Iterable[Shipment]) -> Callable[[], None] | None:
     """Why TikTok must not hear of the parcel now, as what to do instead."""
     if source.cancelled:
         return lambda: ask_and_wake(parcel, "order_cancelled")
@@ -316,12 +324,10 @@ def not_yet(parcel: Parcel, source: Source, lines: Sequence[LineItem]) -> Callab
         return lambda: parcel.ask("tiktok_ships")
     if source.is_buyer_request_cancel and not parcel.anyway:
         return lambda: parcel.ask("cancel_requested_shipped")
-    theirs = [line for line in lines if line.tracking_number]
+    theirs = [shipment for shipment in held if shipment.number and not has_number(shipment, parcel)]
     if theirs and standing_package(parcel) is None:
-        number, carrier = theirs[0].tracking_number, theirs[0].shipping_provider_name
-        return lambda: ask_and_wake(
-            parcel, "shipped_elsewhere", {"parcels": [{"carrier": carrier, "number": number}]}
-        )
+        other = {"carrier": theirs[0].provider_name, "number": theirs[0].number}
+        return lambda: ask_and_wake(parcel, "shipped_elsewhere", {"parcels": [other]})
     return None
 
 
@@ -451,12 +457,13 @@ def correct(parcel: Parcel, standing: Parcel, source: Source, carrier: dict[str,
         return parcel.ask("edit_limit", detail)
     if standing.accepted_at is None or timezone.now() - standing.accepted_at > settings.TRACKING_EDIT_WINDOW:
         return parcel.ask("tracking_changed_too_late", detail)
-    several = len({line.package_id for line in source.line_items if line.package_id}) > 1
+    package_id = standing.package_id or package_of(parcel, source)
+    by_package = bool(package_id) and not source.in_one_package
     tracking = Tracking(number=parcel.number, provider_id=carrier["provider_id"])
     parcel.keep(sent_at=timezone.now())
     try:
         tiktok_for(parcel.order.connection).correct_tracking(
-            parcel.order.tiktok_id, standing.package_id, several, tracking
+            parcel.order.tiktok_id, package_id, by_package, tracking
         )
     except tiktok.errors.AccessLost:
         raise
@@ -466,6 +473,13 @@ def correct(parcel: Parcel, standing: Parcel, source: Source, carrier: dict[str,
     if standing.pk == parcel.pk:
         return parcel.wait(None, **carrier, corrections=1, warning="")
     return corrected(parcel, standing)
+
+
+def package_of(parcel: Parcel, source: Source) -> str:
+    """The package of its units; TikTok's answer to the ship call may have left it out."""
+    ours = unit_ids(parcel)
+    found = (source.shipment(line).package_id for line in source.line_items if line.id in ours)
+    return next(filter(None, found), "")
 
 
 def corrected(parcel: Parcel, standing: Parcel) -> None:
@@ -552,7 +566,8 @@ def carrier_changed(parcel: Parcel) -> None:
         return None
     if carrier["provider_id"] == parcel.provider_id:
         return rest(parcel)
-    theirs = {line.shipping_provider_id for line in source.line_items if line.id in unit_ids(parcel)}
+    ours = unit_ids(parcel)
+    theirs = {source.shipment(line).provider_id for line in source.line_items if line.id in ours}
     if theirs == {carrier["provider_id"]}:  # the answer to our correction was lost
         return parcel.wait(None, **carrier, corrections=1, warning="")
     return correct(parcel, parcel, source, carrier)

@@ -181,8 +181,10 @@ def test_an_order_first_seen_shipped_is_listed_and_imported_only_by_choice(world
     assert world.order(tiktok_id).order_gid
 
 
-def test_an_order_shipped_outside_after_finalizing_is_flagged_do_not_ship_again(world):
-    order = world.finalized()
+@pytest.mark.parametrize("on_lines", [True, False])
+def test_an_order_shipped_outside_after_finalizing_is_flagged_do_not_ship_again(world, on_lines):
+    world.tiktok.settings.numbers_on_lines = on_lines
+    order = world.finalized(lines=[("TEE-BLK-M", 2)])
     world.tiktok.ship_outside(order.tiktok_id, provider="USPS", number=USPS)
     world.settle()
     order = world.order(order.tiktok_id)
@@ -192,7 +194,8 @@ def test_an_order_shipped_outside_after_finalizing_is_flagged_do_not_ship_again(
     world.store.fulfill(order.order_gid, company="UPS", numbers=[UPS])
     world.settle()
     assert world.tiktok_effects("ship") == []
-    assert world.parcel(order).reason == "shipped_elsewhere"
+    parcel = world.parcel(order)
+    assert (parcel.reason, parcel.detail) == ("shipped_elsewhere", order.detail)
 
 
 def test_a_pending_cancel_request_is_never_finalized(world):

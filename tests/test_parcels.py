@@ -236,6 +236,47 @@ def test_a_partial_shipment_sends_its_units_and_the_rest_goes_later(world):
     assert world.order(order.tiktok_id).state == OrderState.SHIPPED
 
 
+def test_a_second_fulfillment_with_the_same_number_is_sent_with_its_own_lines(world):
+    order, tee, mug = two_lines(world)
+    ship(world, order, "UPS", UPS, lines={tee: 1})
+    ship(world, order, "UPS", UPS, lines={mug: 1})
+    assert [parcel.state for parcel in order.parcels.all()] == [State.ACCEPTED, State.ACCEPTED]
+    assert shipped(world) == [(UPS, "UPS", 1), (UPS, "UPS", 1)]
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason) == (OrderState.SHIPPED, "")
+
+
+def two_lines(world: World) -> tuple[Order, str, str]:
+    """A finalized order, and the ids of its two lines in Shopify."""
+    order = world.finalized(lines=[("TEE-BLK-M", 1), ("MUG-WHT", 1)])
+    return order, *(order.lines.get(seller_sku=sku).shopify_line_gid for sku in ("TEE-BLK-M", "MUG-WHT"))
+
+
+@pytest.mark.parametrize("on_lines", [True, False])
+def test_a_lost_answer_is_known_again_wherever_tiktok_shows_the_number(world, on_lines):
+    world.tiktok.settings.numbers_on_lines = on_lines
+    order = world.finalized(lines=[("TEE-BLK-M", 2)])
+    world.tiktok.faults.add("ship", "lost_reply")
+    ship(world, order, "UPS", UPS)
+    world.after(20)
+    assert (world.parcel(order).state, bool(world.parcel(order).package_id)) == (State.ACCEPTED, True)
+    assert len(shipped(world)) == 1
+    assert world.tiktok_effects("ship_refused") == []
+
+
+def test_a_number_that_a_part_has_in_tiktok_already_is_sent_for_the_rest(world):
+    order = world.finalized(lines=[("TEE-BLK-M", 2)])
+    world.tiktok.ship_outside(order.tiktok_id, provider="UPS", number=UPS, lines=1)
+    world.after(400)  # a part alone rings no bell
+    assert world.order(order.tiktok_id).reason == "shipped_elsewhere"
+    ship(world, order, "UPS", UPS)
+    assert world.parcel(order).state == State.ACCEPTED
+    assert shipped(world) == [(UPS, "UPS", 1)]
+    assert world.tiktok_effects("ship_refused") == []
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason, order.shipped_elsewhere) == (OrderState.SHIPPED, "", [])
+
+
 def test_of_several_numbers_the_first_takes_all_units_and_the_others_are_kept(world):
     order = world.finalized(lines=[("TEE-BLK-M", 2)])
     ship(world, order, "UPS", UPS, UPS_TOO)
@@ -262,6 +303,28 @@ def test_a_changed_number_is_corrected_once_and_then_a_persons_matter(world):
     world.settle()
     assert Parcel.objects.get(number=UPS_MORE).reason == "edit_limit"
     assert len(world.tiktok_effects("correction")) == 1
+
+
+def test_the_number_of_a_partly_shipped_order_is_corrected_by_its_package(world):
+    order, tee, mug = two_lines(world)
+    fulfillment = ship(world, order, "UPS", UPS, lines={tee: 1})
+    world.store.update_tracking(fulfillment.id, numbers=[UPS_TOO])
+    world.settle()
+    assert Parcel.objects.get(number=UPS_TOO).state == State.ACCEPTED
+    assert [entry["number"] for entry in world.tiktok_effects("correction")] == [UPS_TOO]
+    ship(world, order, "UPS", UPS_MORE, lines={mug: 1})
+    assert shipped(world) == [(UPS, "UPS", 1), (UPS_MORE, "UPS", 1)]
+
+
+def test_the_number_of_an_order_that_was_split_is_corrected_by_its_package(world):
+    order, tee, mug = two_lines(world)
+    fulfillment = ship(world, order, "UPS", UPS, lines={tee: 1})
+    ship(world, order, "UPS", UPS, lines={mug: 1})
+    world.tiktok.world.orders[order.tiktok_id].split_or_combine_tag = "SPLIT"
+    world.store.update_tracking(fulfillment.id, numbers=[UPS_TOO])
+    world.settle()
+    assert Parcel.objects.get(number=UPS_TOO).state == State.ACCEPTED
+    assert world.tiktok_effects("correction_refused") == []
 
 
 def test_a_number_changed_after_72_hours_is_not_sent(world):

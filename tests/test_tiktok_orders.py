@@ -50,6 +50,33 @@ def test_an_order_cancelled_in_the_hold_is_read():
     assert order.cancel_time == order.update_time
 
 
+def on_its_way(*lines, **fields):
+    """An order shipped with a number at its own level, and at the lines that are given some."""
+    own = {"tracking_number": "1Z", "shipping_provider": "UPS", "packages": [{"id": "7"}]}
+    rows = [{"id": str(at), "display_status": "AWAITING_COLLECTION"} | line for at, line in enumerate(lines)]
+    return Order.from_api({"status": "AWAITING_COLLECTION", "line_items": rows} | own | fields)
+
+
+@pytest.mark.parametrize(
+    ("order", "numbers"),
+    [
+        (on_its_way({}, {}), ["1Z", "1Z"]),
+        (on_its_way({"tracking_number": "1Z"}, {}), ["1Z", ""]),
+        (on_its_way({}, {}, split_or_combine_tag="SPLIT"), ["", ""]),
+        (on_its_way({}, {}, split_or_combine_tag="COMBINED"), ["1Z", "1Z"]),
+        (on_its_way({}, {}, packages=[{"id": "7"}, {"id": "8"}]), ["", ""]),
+        (on_its_way({"package_id": "7"}, {"package_id": "8"}), ["", ""]),
+        (on_its_way({}, {}, status="PARTIALLY_SHIPPING"), ["", ""]),
+        (on_its_way({}, {}, status="AWAITING_SHIPMENT"), ["", ""]),
+        (on_its_way({}, {"display_status": "CANCELLED"}), ["1Z", ""]),
+    ],
+)
+def test_the_orders_own_number_is_a_units_only_where_all_went_together(order, numbers):
+    held = [order.shipment(line) for line in order.line_items]
+    assert [shipment.number for shipment in held] == numbers
+    assert [shipment.provider_name for shipment in held] == ["UPS" if n == "1Z" else "" for n in numbers]
+
+
 @pytest.mark.parametrize("name", ["awaiting_shipment_multi", "on_hold_single", "cancelled_during_hold"])
 def test_the_sums_of_the_examples_hold(name):
     order = Order.from_api(example(name))

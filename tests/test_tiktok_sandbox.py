@@ -718,7 +718,7 @@ def test_shipping_moves_the_lines_and_is_written_down(
     shown = caller.order(order_id)
     assert shown["status"] == "AWAITING_COLLECTION"
     assert [package["id"] for package in shown["packages"]] == [first["package_id"], second["package_id"]]
-    assert shown["tracking_number"] == ""
+    assert shown["tracking_number"] == shown["line_items"][0]["tracking_number"]  # says nothing of the others
     assert shown["line_items"][2]["shipping_provider_name"] == "UPS"
     assert [entry["what"] for entry in sandbox.ledger] == ["ship", "ship_refused", "ship_refused", "ship"]
     assert sandbox.ledger[0]["line_ids"] == lines[:1]
@@ -883,6 +883,30 @@ def test_one_correction_within_72_hours(sandbox: TikTokSandbox, caller: Caller) 
     late = shipped(sandbox)
     sandbox.clock.advance(72 * 3600 + 5)
     assert correct(late) == 21011050
+
+
+def test_a_partly_shipped_order_is_corrected_by_its_package_alone(
+    sandbox: TikTokSandbox, caller: Caller
+) -> None:
+    order_id = ready(sandbox, lines=[("TEE-BLK-M", 2)])
+    package = sandbox.ship_outside(order_id, lines=1)
+    info = {"tracking_number": sandbox.new_number("UPS"), "shipping_provider_id": caller.provider("UPS")}
+    update = "shipping_info/update"
+    assert caller.code("POST", f"/fulfillment/202309/orders/{order_id}/{update}", None, info) == 21011048
+    caller.call("POST", f"/fulfillment/202309/packages/{package}/{update}", None, info)
+    assert caller.order(order_id)["line_items"][0]["tracking_number"] == info["tracking_number"]
+
+
+def test_the_number_of_an_order_shipped_whole_may_stand_at_its_own_level_alone(
+    sandbox: TikTokSandbox, caller: Caller
+) -> None:
+    sandbox.settings.numbers_on_lines = False
+    order_id = ready(sandbox, lines=[("TEE-BLK-M", 2)])
+    sandbox.ship_outside(order_id, lines=1)
+    assert caller.order(order_id)["line_items"][0]["tracking_number"]
+    whole = caller.order(shipped(sandbox))
+    assert whole["tracking_number"]
+    assert not any(line.get("tracking_number") for line in whole["line_items"])
 
 
 @pytest.mark.parametrize("version", ["202309", "202610"])

@@ -16,6 +16,8 @@ MASK = "*"
 # Spellings that other parts of TikTok use for the same state (TikTok contract 3.4 and 12.20).
 STATUS_SPELLINGS = {"CANCEL": "CANCELLED", "TO_SHIP": "AWAITING_SHIPMENT"}
 
+SOMETHING_TO_SHIP = ("UNPAID", "ON_HOLD", "AWAITING_SHIPMENT", "PARTIALLY_SHIPPING")
+
 CITY_NAMES = ("city", "municipality", "post town", "town", "locality")
 STATE_NAMES = ("state", "federal state", "province", "region")
 
@@ -109,6 +111,16 @@ class LineItem:
     @property
     def is_bundle(self) -> bool:
         return bool(self.sub_items or self.combined_skus)
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """What TikTok holds of the parcel that a unit travels in; all empty of one that was not shipped."""
+
+    number: str
+    provider_id: str
+    provider_name: str
+    package_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +344,30 @@ class Order:
     @property
     def cancelled(self) -> bool:
         return self.status == "CANCELLED"
+
+    @property
+    def in_one_package(self) -> bool:
+        """Shipped whole, as one: the order's own number is every unit's, and its own call corrects it (contract 4.3,
+        5.2). Of one that was split, or of which something is left to ship, only lines and packages tell.
+        """
+        packages = {*self.packages, *(line.package_id for line in self.line_items)} - {""}
+        left = self.status in SOMETHING_TO_SHIP
+        return not left and self.split_or_combine_tag != "SPLIT" and len(packages) <= 1
+
+    def shipment(self, line: LineItem) -> Shipment:
+        """The number, carrier and package that TikTok holds for a unit."""
+        own = Shipment(
+            line.tracking_number, line.shipping_provider_id, line.shipping_provider_name, line.package_id
+        )
+        others_tell = not own.number and any(other.tracking_number for other in self.line_items)
+        if line.cancelled or others_tell or not self.in_one_package:
+            return own
+        return Shipment(
+            own.number or self.tracking_number,
+            own.provider_id or self.shipping_provider_id,
+            own.provider_name or self.shipping_provider,
+            own.package_id or next(iter(self.packages), ""),
+        )
 
     @property
     def masked(self) -> bool:

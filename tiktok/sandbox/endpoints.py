@@ -238,7 +238,7 @@ def correct_order(platform: Actions, call: Call) -> Json:
     order = _order(platform, call)
     if not order.package_ids:
         raise Refused(21011043, "The order was not shipped yet")
-    if len(order.package_ids) > 1:
+    if order.split:
         raise Refused(21011048, "The order has several packages: update the package")
     package = platform.world.packages[order.package_ids[0]]
     platform.correct(package, call.body["tracking_number"], call.body["shipping_provider_id"])
@@ -431,8 +431,13 @@ def _package(platform: Actions, call: Call) -> Package:
 
 
 def _order_json(platform: Actions, order: Order, *, detail: bool) -> Json:
-    style, now = platform.settings.hold_address, platform.clock.seconds()
-    return order_json(order, style=style, now=now, detail=detail)
+    return order_json(
+        order,
+        style=platform.settings.hold_address,
+        now=platform.clock.seconds(),
+        detail=detail,
+        numbers_on_lines=platform.settings.numbers_on_lines,
+    )
 
 
 def _wanted(order: Order, body: Json) -> bool:

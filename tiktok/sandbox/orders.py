@@ -162,6 +162,12 @@ class Order:
         return list(dict.fromkeys(found))
 
     @property
+    def split(self) -> bool:
+        """Some of it travels apart from the rest, or stays behind: TikTok asks for the package by name."""
+        left = any(not line.shipped for line in self.live_lines)
+        return len(self.package_ids) > 1 or self.split_or_combine_tag == "SPLIT" or left
+
+    @property
     def seller_ships(self) -> bool:
         return self.fulfillment_type == "FULFILLMENT_BY_SELLER" and self.shipping_type == "SELLER"
 
@@ -245,8 +251,9 @@ def address_view(order: Order, style: str, now: int) -> Json | None:
     return address
 
 
-def order_json(order: Order, *, style: str, now: int, detail: bool) -> Json:
+def order_json(order: Order, *, style: str, now: int, detail: bool, numbers_on_lines: bool = True) -> Json:
     """The whole order object of TikTok contract 4.3; `detail` adds what only Get Order Detail shows."""
+    numbers_on_lines = numbers_on_lines or order.split
     shown: Json = {
         "id": order.id,
         "status": order.status,
@@ -277,7 +284,7 @@ def order_json(order: Order, *, style: str, now: int, detail: bool) -> Json:
         "has_updated_recipient_address": order.address_changed,
         "split_or_combine_tag": order.split_or_combine_tag,
         "payment": payment_json(order),
-        "line_items": [_line_json(order, line) for line in order.lines],
+        "line_items": [_line_json(order, line, numbers_on_lines) for line in order.lines],
         **_shipping_facts(order),
         **_optional_facts(order),
     }
@@ -295,13 +302,13 @@ def _us_hides(order: Order, now: int) -> bool:
 
 
 def _shipping_facts(order: Order) -> Json:
-    ids = order.package_ids
-    only = next((line for line in order.lines if line.package_id), None) if len(ids) == 1 else None
+    """At the order's own level stands one number, also of a split order: there only the lines tell (contract 4.3)."""
+    first = next((line for line in order.lines if line.package_id), None)
     return {
-        "packages": [{"id": package_id} for package_id in ids],
-        "tracking_number": only.number if only else "",
-        "shipping_provider": only.provider_name if only else "",
-        "shipping_provider_id": only.provider_id if only else "",
+        "packages": [{"id": package_id} for package_id in order.package_ids],
+        "tracking_number": first.number if first else "",
+        "shipping_provider": first.provider_name if first else "",
+        "shipping_provider_id": first.provider_id if first else "",
     }
 
 
@@ -335,8 +342,8 @@ def _optional_facts(order: Order) -> Json:
     return {name: value for name, value in facts.items() if value}
 
 
-def _line_json(order: Order, line: Line) -> Json:
-    shown = _item_json(line) | {
+def _line_json(order: Order, line: Line, with_number: bool) -> Json:
+    shown = _item_json(line, with_number) | {
         "original_price": amount(line.original_price),
         "sale_price": amount(line.sale_price),
         "seller_discount": amount(line.seller_discount),
@@ -351,7 +358,7 @@ def _line_json(order: Order, line: Line) -> Json:
         "needs_prescription": False,
     }
     if line.recipe:
-        shown["sub_item_info"] = [_item_json(part) for part in line.parts]
+        shown["sub_item_info"] = [_item_json(part, with_number) for part in line.parts]
         shown["combined_listing_skus"] = [
             {
                 "sku_id": sku.sku_id,
@@ -364,7 +371,7 @@ def _line_json(order: Order, line: Line) -> Json:
     return shown
 
 
-def _item_json(item: Parcelled) -> Json:
+def _item_json(item: Parcelled, with_number: bool) -> Json:
     shown: Json = {
         "id": item.id,
         "sku_id": item.sku.sku_id,
@@ -380,10 +387,13 @@ def _item_json(item: Parcelled) -> Json:
         shown |= {
             "package_id": item.package_id,
             "package_status": PACKAGE_STATUS.get(item.status, "PROCESSING"),
+            "rts_time": item.rts_time,
+        }
+    if item.package_id and with_number:
+        shown |= {
             "tracking_number": item.number,
             "shipping_provider_id": item.provider_id,
             "shipping_provider_name": item.provider_name,
-            "rts_time": item.rts_time,
         }
     return shown
 

@@ -67,6 +67,9 @@ class Settings:
     errors_on_200: bool = False  # all faults on HTTP 200 (TikTok contract 12.25)
     null_data: bool = False  # an answer without data says null instead of {}
     retired_ship_versions: frozenset[str] = frozenset()  # e.g. {"202309"}: answers 36009014
+    numbers_on_lines: bool = (
+        True  # False: an order shipped whole shows its number at its own level only (4.3)
+    )
     several_numbers: bool = False  # the seller is on 202610's list for several numbers
     unavailable_providers: frozenset[str] = frozenset()  # names that answer 21004016
     warn_always: str = ""  # put this warning into every accepted ship reply
