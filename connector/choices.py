@@ -44,7 +44,7 @@ def look_again(order: Order, by: str) -> None:
     """Read both platforms again, now, and try what stopped once more."""
     with transaction.atomic():
         note(order, "look again", by)
-        order.wake(draft_touched=True, order_touched=True, attempts=0, failing_since=None)
+        order.wake(draft_touched=True, order_touched=True, cancel_tries=0, attempts=0, failing_since=None)
         wake_all(order.parcels.filter(state=ParcelState.WAITING), attempts=0, failing_since=None)
     bell.ring(order.shop_id)
 

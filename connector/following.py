@@ -21,8 +21,12 @@ from connector.work import WAKED
 from tiktok.orders import Order as Source
 from tiktok.records import EXTERNAL_LINES, ExternalLine, ExternalOrder
 
-CANCEL_POLL = timedelta(seconds=1)
+FIRST_LOOK = timedelta(seconds=1)  # at a cancellation in Shopify; the next ones after 2, 4, 8 … s
+CANCEL_IS_SLOW = timedelta(seconds=5)  # then the order carries the warning tag until it is cancelled
+CANCEL_FAILED = timedelta(seconds=60)  # without effect so long, its job has failed: nothing tells us
+CANCEL_TRIES = 2
 SHOPIFY_SHOWS = timedelta(days=59)  # Shopify contract 2.5: 60, and a day less, for its clock is not ours
+UNFULFILLED = ("UNFULFILLED", "ON_HOLD", "SCHEDULED")
 CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
 SHIPPED_ELSEWHERE_TAG = "tiktok-shipped-elsewhere"
 CANCELLED_TAG = "tiktok-cancelled"
@@ -152,23 +156,73 @@ def cancel_finalized(order: Order, facts: dict[str, Any]) -> None:
     state = shopify.get_order(order.order_gid)
     if state is None or state.cancelled:
         return order.move(State.CANCELLED, **facts)
-    if state.fulfillment_status not in ("UNFULFILLED", "ON_HOLD", "SCHEDULED"):
+    if state.fulfillment_status not in UNFULFILLED:
         flag(order, CANCELLED_TAG, True)
         return order.ask("cancelled_after_fulfilled", {"order": order.order_name}, **facts, flags=order.flags)
     if not order.connection.policy.cancel_in_shopify and "cancelled_in_tiktok" not in order.dismissed:
         flag(order, CANCELLED_TAG, True)
         return order.ask("cancelled_in_tiktok", {"order": order.order_name}, **facts, flags=order.flags)
+    if cancel_under_way(order):
+        return look_at_cancel(order, facts)
+    if order.cancel_tries >= CANCEL_TRIES:
+        return cancel_failed(order, facts)
+    refused = cancel_in_shopify(order)
+    facts |= {"cancel_sent_at": timezone.now(), "cancel_tries": order.cancel_tries + 1}
+    if refused:
+        flag(order, CANCELLED_TAG, True)
+        if facts["cancel_tries"] >= CANCEL_TRIES and still_open(order):
+            return cancel_failed(order, facts, words=refused)
+    return order.wait(timezone.now() + FIRST_LOOK, **facts, flags=order.flags)
+
+
+def cancel_under_way(order: Order) -> bool:
+    """Shopify answers with a job and cancels later; of a job that failed only the order tells, by standing."""
+    return order.cancel_sent_at is not None and timezone.now() - order.cancel_sent_at < CANCEL_FAILED
+
+
+def look_at_cancel(order: Order, facts: dict[str, Any]) -> None:
+    """Not yet: look again when twice as much time has gone by, and before it counts as failed let nobody ship it."""
+    gone_by = timezone.now() - (order.cancel_sent_at or timezone.now())
+    if gone_by >= CANCEL_IS_SLOW:
+        flag(order, CANCELLED_TAG, True)
+    wait = min(gone_by + FIRST_LOOK, CANCEL_FAILED - gone_by)
+    return order.wait(timezone.now() + wait, **facts, flags=order.flags)
+
+
+def cancel_failed(order: Order, facts: dict[str, Any], words: str = "") -> None:
+    flag(order, CANCELLED_TAG, True)
+    detail = {"order": order.order_name} | ({"words": words} if words else {})
+    return order.ask("cancellation_failed", detail, **facts, flags=order.flags)
+
+
+def cancel_in_shopify(order: Order) -> str:
+    """Tell Shopify to cancel it and put the goods back; where it refuses and the order still stands, without the goods:
+    their location may be closed (Shopify contract 3e). Returns Shopify's last words if it took neither.
+
+    A refusal may also mean that a cancellation is under way, by somebody else or by a call of ours whose answer was
+    lost: the order tells.
+    """
+    refused = tell_to_cancel(order, restock=True)
+    if refused and still_open(order):
+        refused = tell_to_cancel(order, restock=False)
+    return refused
+
+
+def tell_to_cancel(order: Order, *, restock: bool) -> str:
+    note = f"TikTok Shop order {order.tiktok_id} was cancelled"
     try:
-        shopify.cancel_order(
-            order.order_gid, restock=True, note=f"TikTok Shop order {order.tiktok_id} was cancelled"
-        )
+        shopify_for(order.shop).cancel_order(order.order_gid, restock=restock, note=note)
     except shopify_app.errors.AccessLost:
         raise
     except shopify_app.errors.Rejected as error:
-        flag(order, CANCELLED_TAG, True)
-        return order.ask("cancelled_after_fulfilled", {"words": error.public}, **facts, flags=order.flags)
-    order.wrote("orderCancel", order=order.order_gid)
-    return order.wait(timezone.now() + CANCEL_POLL, **facts)
+        return error.public
+    order.wrote("orderCancel" if restock else "orderCancel without restock", order=order.order_gid)
+    return ""
+
+
+def still_open(order: Order) -> bool:
+    state = shopify_for(order.shop).get_order(order.order_gid)
+    return state is not None and not state.cancelled and state.fulfillment_status in UNFULFILLED
 
 
 def compare_lines(order: Order, source: Source, ours: set[str]) -> dict[str, Any]:

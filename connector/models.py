@@ -385,6 +385,8 @@ class Order(Work):
     shopify_state = models.TextField(default="", blank=True)  # cancelled, deleted, refunded by the merchant
     changed_lines = models.JSONField(default=list, blank=True)  # what TikTok changed after we finalized
     shipped_elsewhere = models.JSONField(default=list, blank=True)  # numbers at TikTok that we did not send
+    cancel_sent_at = models.DateTimeField(null=True)  # when Shopify was last told to cancel it
+    cancel_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
     flags = ArrayField(models.TextField(), default=list, blank=True)  # warning tags that stand on the order
     dismissed = models.JSONField(default=dict, blank=True)  # what a person has seen: reason: its figures then
     other_line_gids = ArrayField(

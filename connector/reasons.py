@@ -349,6 +349,14 @@ ROWS = (
         OPEN_SHOPIFY,
     ),
     Reason(
+        "cancellation_failed",
+        _("Cancelled in TikTok, still open in Shopify: do not ship"),
+        _("We told Shopify twice to cancel the order, and it still stands there."),
+        _("Cancel the order in Shopify and restock it; look again to have us try once more."),
+        OPEN_SHOPIFY,
+        _("Shopify says: {words}"),
+    ),
+    Reason(
         "order_cancelled",
         _("TikTok cancelled this order"),
         _("A cancelled order takes no tracking number."),

@@ -33,6 +33,7 @@ EXPLAINED = {
     "merchant_deleted": {"order deleted"},
     "cancel_requested": {"cancel requested"},
     "cancelled_after_fulfilled": {"cancelled", "cancel requested"},
+    "cancellation_failed": {"cancelled", "cancel requested"},
     "shipped_elsewhere": {"shipped outside"},
     "shipped_outside": {"shipped outside"},
     "lines_changed_after_finalize": {"lines cancelled"},

@@ -296,6 +296,94 @@ def test_an_order_cancelled_after_it_was_fulfilled_needs_attention_and_hides_not
     assert world.tiktok_effects("ship") == []
 
 
+def cancelled_at_tiktok(world: World, **of_shopify) -> Order:
+    """A finalized order that TikTok cancels, while Shopify does its part of it in this way."""
+    order = world.finalized()
+    world.shopify.settings.change(**of_shopify)
+    world.tiktok.cancel(order.tiktok_id, by="SELLER")
+    world.settle()
+    return world.order(order.tiktok_id)
+
+
+def times_asked(world: World) -> int:
+    """How often Shopify was told to cancel, and took it."""
+    return len(world.store.record.jobs)
+
+
+def test_a_cancellation_that_takes_its_time_is_asked_for_once_and_looked_at_ever_more_seldom(world):
+    order = cancelled_at_tiktok(world, cancel_after=40)
+    for seconds in (2, 2, 4, 8):
+        assert (order.state, order.reason) == (State.FINALIZED, "")
+        world.after(seconds)
+        order = world.order(order.tiktok_id)
+    assert 5 < (order.due_at - timezone.now()).total_seconds() < 30
+    assert "tiktok-cancelled" in shopify_order(world, order).tags
+    world.shopify.webhooks.drop(5)
+    for seconds in (25, 30):
+        world.after(seconds)
+    assert (world.order(order.tiktok_id).state, times_asked(world)) == (State.CANCELLED, 1)
+
+
+def test_a_cancellation_that_failed_behind_its_job_is_asked_for_once_more_after_a_minute(world):
+    order = cancelled_at_tiktok(world, failing_cancellations=1)
+    world.after(50)
+    assert (world.order(order.tiktok_id).reason, times_asked(world)) == ("", 1)
+    world.after(20)
+    assert (world.order(order.tiktok_id).state, times_asked(world)) == (State.CANCELLED, 2)
+
+
+def test_a_cancellation_that_fails_twice_asks_a_person_and_once_more_when_the_person_says_so(world):
+    order = cancelled_at_tiktok(world, failing_cancellations=2)
+    for _ in range(4):
+        world.after(65)
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason) == (State.FINALIZED, "cancellation_failed")
+    assert "tiktok-cancelled" in shopify_order(world, order).tags
+    assert (order.due_at, times_asked(world)) == (None, 2)
+    choices.look_again(order, by="7")
+    world.settle()
+    assert (world.order(order.tiktok_id).state, times_asked(world)) == (State.CANCELLED, 3)
+
+
+def test_an_order_whose_location_was_closed_is_cancelled_without_putting_its_goods_back(world):
+    stock = world.store.variant("TEE-BLK-M").available
+    order = cancelled_at_tiktok(world, deactivated_location=True)
+    assert (order.state, times_asked(world)) == (State.CANCELLED, 1)
+    assert world.store.variant("TEE-BLK-M").available == stock - 1
+    assert order.log.filter(call="orderCancel without restock").exists()
+
+
+def test_a_cancellation_under_way_is_known_by_the_order_and_not_by_shopifys_words(world):
+    stock = world.store.variant("TEE-BLK-M").available
+    world.shopify.faults.add("orderCancel", "lost_reply")
+    order = cancelled_at_tiktok(world, cancel_after=30)
+    world.after(5)
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason) == (State.FINALIZED, "")
+    assert "tiktok-cancelled" in shopify_order(world, order).tags
+    world.after(60)
+    assert (world.order(order.tiktok_id).state, times_asked(world)) == (State.CANCELLED, 1)
+    assert world.store.variant("TEE-BLK-M").available == stock
+
+
+def test_a_cancellation_that_shopify_refuses_again_and_again_asks_with_its_words(world):
+    world.shopify.faults.add("orderCancel", "lost_reply")
+    order = cancelled_at_tiktok(world, cancel_after=9999)
+    for _ in range(3):
+        world.after(65)
+    order = world.order(order.tiktok_id)
+    assert order.reason == "cancellation_failed"
+    assert "pending" in order.detail["words"]
+
+
+def test_what_is_fulfilled_while_its_cancellation_is_under_way_is_told(world):
+    order = cancelled_at_tiktok(world, cancel_after=60)
+    world.store.fulfill(order.order_gid, company="UPS", numbers=[UPS])
+    world.after(65)
+    assert world.order(order.tiktok_id).reason == "cancelled_after_fulfilled"
+    assert "tiktok-cancelled" in shopify_order(world, order).tags
+
+
 def test_a_cancel_nobody_told_us_of_is_found_half_a_minute_after_finalizing(world):
     order = world.placed()
     world.release_hold()

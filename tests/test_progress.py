@@ -165,7 +165,11 @@ def told(**facts):
             "The order's currency is not enabled",
             "The order is in EUR.",
         ),
-        ({"what": "wrote", "call": "orderCancel"}, "Shopify cancelled the order and put the stock back", ""),
+        (
+            {"what": "wrote", "call": "orderCancel"},
+            "Shopify was told to cancel and restock the order",
+            "",
+        ),
         ({"what": "wrote", "call": "somethingNew"}, "somethingNew", ""),
         (
             {"what": "wrote", "call": "external_orders", "detail": {"refused": ["27001"]}},

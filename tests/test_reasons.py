@@ -28,6 +28,7 @@ WANTED = [
     "merchant_deleted",
     "merchant_refunded",
     "cancelled_after_fulfilled",
+    "cancellation_failed",
     "lines_changed_after_finalize",
     "address_changed_after_shipped",
     "shipped_elsewhere",

@@ -10,7 +10,7 @@ import requests
 from django.utils import timezone
 
 from shopify_app.client import Client
-from shopify_app.errors import AccessLost
+from shopify_app.errors import AccessLost, Rejected
 from shopify_app.models import Shop
 from shopify_app.orders import DraftContent, DraftLine, PostalAddress
 from shopify_app.sandbox import DEMO_SHOP, ShopifySandbox
@@ -134,7 +134,8 @@ def test_an_order_is_cancelled_once_without_a_mail(client, sandbox):
     wait_for(lambda: client.get_draft(draft.id).ready)
     done = client.complete_draft(draft.id)
     assert client.cancel_order(done.id, note="Cancelled on TikTok Shop")
-    client.cancel_order(done.id)
+    with pytest.raises(Rejected, match="pending"):
+        client.cancel_order(done.id)
     wait_for(lambda: client.get_order(done.id).cancelled)
     assert client.cancel_order(done.id) == ""
     assert client.get_order(done.id).financial_status == "REFUNDED"

@@ -401,13 +401,47 @@ def test_a_cancellation_is_a_job_that_refunds_and_closes(sandbox: ShopifySandbox
     order = app.order()
     job = app.data(CANCEL, id=order)["job"]
     assert job["done"] is False
-    assert "in progress" in app.data(CANCEL, id=order)["orderCancelUserErrors"][0]["message"]
+    assert "pending" in app.data(CANCEL, id=order)["orderCancelUserErrors"][0]["message"]
     assert app.shop.orders[order].cancelled_at is None
     sandbox.clock.advance(60)
     wait_for(lambda: app.shop.orders[order].cancelled_at)
     assert app.shop.orders[order].financial_status == "REFUNDED"
     assert app.shop.orders[order].closed
     assert "already been canceled" in app.data(CANCEL, id=order)["orderCancelUserErrors"][0]["message"]
+
+
+def test_a_cancellation_may_fail_behind_its_job(sandbox: ShopifySandbox, app: App) -> None:
+    sandbox.settings.change(failing_cancellations=1)
+    order = app.order()
+    assert app.data(CANCEL, id=order)["orderCancelUserErrors"] == []
+    assert [job.status for job in app.shop.record.jobs.values()] == ["FAILED"]
+    assert app.shop.orders[order].cancelled_at is None
+    app.data(CANCEL, id=order)
+    assert app.shop.orders[order].cancelled_at
+
+
+def test_what_is_shipped_while_a_cancellation_is_under_way_stops_it(
+    sandbox: ShopifySandbox, app: App
+) -> None:
+    sandbox.settings.change(cancel_after=60)
+    order = app.order()
+    app.data(CANCEL, id=order)
+    app.shop.fulfill(order, numbers=["1Z410E7W0392751591"])
+    sandbox.clock.advance(60)
+    [job] = app.shop.record.jobs.values()
+    wait_for(lambda: job.done)
+    assert (job.status, app.shop.orders[order].cancelled_at) == ("FAILED", None)
+
+
+def test_a_paid_order_cannot_be_restocked_to_a_location_that_is_closed(
+    sandbox: ShopifySandbox, app: App
+) -> None:
+    sandbox.settings.change(deactivated_location=True)
+    order = app.order()
+    assert "deactivated location" in app.data(CANCEL, id=order)["orderCancelUserErrors"][0]["message"]
+    without = CANCEL.replace("restock: true", "restock: false")
+    assert app.data(without, id=order)["orderCancelUserErrors"] == []
+    assert app.shop.orders[order].cancelled_at
 
 
 def test_a_shipped_order_cannot_be_cancelled(app: App) -> None:

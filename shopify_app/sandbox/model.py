@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from zlib import crc32
 
 ZERO = Decimal("0.00")
@@ -676,14 +677,17 @@ class Job(Record):
     refund: bool
     note: str | None
     done: bool = False
+    failure: str = ""
 
     @property
     def status(self) -> str:
-        return "SUCCEEDED" if self.done else "STARTED"
+        if not self.done:
+            return "STARTED"
+        return "FAILED" if self.failure else "SUCCEEDED"
 
     @property
-    def errors(self) -> list[str]:
-        return []
+    def errors(self) -> list[dict[str, Any]]:
+        return [{"field": None, "message": self.failure, "code": "INVALID"}] if self.failure else []
 
 
 @dataclass

@@ -76,6 +76,8 @@ def _order_cancel(context: Context, arguments: Arguments) -> Payload:
     if len(arguments.get("staffNote") or "") > 255:
         raise UserErrors("Staff note is too long (maximum is 255 characters)", ["staffNote"], "INVALID")
     orders.check_cancellable(order)
+    if arguments["restock"] and shop.platform.settings.deactivated_location and order.received:
+        raise UserErrors("Cannot restock a paid order to a deactivated location", ["restock"], "INVALID")
     if arguments.get("notifyCustomer"):
         shop.mail("order_cancelled", order=order.id)
         shop.violation("orderCancel with notifyCustomer: the buyer is TikTok's", "orderCancel")
