@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('connector', '0001_initial'),
+        ('connector', '0003_indexes'),
     ]
 
     operations = [
