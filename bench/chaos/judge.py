@@ -209,9 +209,14 @@ def violations(seen: Evidence) -> list[str]:
     return [f"{one.get('operation') or one.get('what')}: {one['words']}" for one in asked]
 
 
+def replayed(seen: Evidence) -> list[str]:
+    return seen.story.replay.writes
+
+
 def stuck(seen: Evidence) -> list[str]:
     last = datetime.fromisoformat(seen.stage.tiktok.ledger[-1]["at"])
     found = [] if seen.story.quiet else [f"not quiet: {ref}" for ref in restless(last)]
+    found += seen.story.replay.unanswered
     for model in (Order, Parcel):
         found += [f"{row.ref} {row.reason}" for row in model.objects.filter(reason__in=GIVEN_UP)]
     return found + [f"{row.ref} {row.paused_reason}" for row in Connection.objects.exclude(paused_reason="")]
@@ -247,6 +252,7 @@ PROMISES: dict[str, Callable[[Evidence], list[str]]] = {
     "valid tracking numbers not accepted": tracking_missing,
     "invalid tracking numbers sent": invalid_sent,
     "needless questions to the merchant": needless,
+    "outside writes on replay": replayed,
     "contract violations": violations,
     "stuck rows": stuck,
     "bugs logged": bugs,
@@ -284,6 +290,10 @@ def late_webhooks(seen: Evidence) -> tuple[Any, ...]:
     return (sum(one["what"] == "webhook" for one in seen.stage.tiktok.violations),)
 
 
+def answered_again(seen: Evidence) -> tuple[Any, ...]:
+    return (seen.story.replay.answered,)
+
+
 def killed(seen: Evidence) -> tuple[Any, ...]:
     kills = seen.story.kills
     return sum(kills.values()), False, [f"{name} {times}" for name, times in sorted(kills.items())]
@@ -311,6 +321,7 @@ CIRCUMSTANCES: dict[str, Callable[[Evidence], tuple[Any, ...]]] = {
     "creates whose answer was lost": in_doubt,
     "webhook deliveries": deliveries,
     "webhooks answered late or refused while something was down": late_webhooks,
+    "events answered again on replay": answered_again,
     "processes killed": killed,
     "slowest restart, s": slowest_restart,
     "last disturbance until the last effect, s": recovery,

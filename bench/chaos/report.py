@@ -25,7 +25,8 @@ Three Shopify shops are fed by a TikTok shop each. Meanwhile
   goes through one crash recovery;
 - one TikTok order in ten is cancelled within two seconds of the moment it is finalized.
 
-When nothing moves any more, the ledgers and our own tables are compared. Every figure of the first table has to be 0.
+When nothing moves any more, every event that ever came is made due again and answered anew, twice. Then the ledgers
+and our own tables are compared. Every figure of the first table has to be 0.
 
 """
 
@@ -54,7 +55,7 @@ SHOWN_BY = {
         "test_model",
         "test_whatever_happens_in_whatever_order_every_order_ends_in_its_one_right_place",
     ),
-    "every event replayed twice": (
+    "every event replayed twice, in small": (
         "test_recovery",
         "test_replaying_every_event_twice_writes_nothing_outside",
     ),

@@ -18,6 +18,7 @@ from django.db import connections
 from django.db.models import Q
 
 from bench.chaos.plan import Disturbance, Placement, Plan, Size
+from bench.chaos.replay import Replay, replay
 from bench.chaos.stage import Stage
 from shopify_app.sandbox import UserErrors
 from shopify_app.sandbox.carriers import tracking_number
@@ -46,6 +47,7 @@ class Story:
     began: float = 0.0
     seconds: float = 0.0
     slowest_restart: float = 0.0
+    replay: Replay = field(default_factory=Replay)
 
 
 class Run:
@@ -70,19 +72,24 @@ class Run:
             self.later(placement.at, lambda placement=placement: self.place(placement))
         for disturbance in self.plan.disturbances:
             self.later(disturbance.at, lambda disturbance=disturbance: self.disturb(disturbance))
-        ends = story.began + size.seconds
-        looked = 0.0
-        while time.monotonic() < ends + size.patience:
-            self.turn()
-            if not self._due and time.monotonic() > ends and time.monotonic() - looked > QUIET_LOOK_SECONDS:
-                looked = time.monotonic()
-                if self.is_quiet():
-                    story.quiet = True
-                    break
-            time.sleep(TICK_SECONDS)
+        story.quiet = self.play(size.seconds, size.patience)
         story.seconds = time.monotonic() - story.began
         connections.close_all()  # PostgreSQL was restarted under them
+        story.replay = replay(self)
         return story
+
+    def play(self, seconds: float, patience: float) -> bool:
+        """Let happen what is due in so many seconds, then wait until nothing moves any more; whether that came."""
+        ends = time.monotonic() + seconds
+        looked = 0.0
+        while time.monotonic() < ends + patience:
+            self.turn()
+            if not self._due and time.monotonic() > max(ends, looked + QUIET_LOOK_SECONDS):
+                looked = time.monotonic()
+                if self.is_quiet():
+                    return True
+            time.sleep(TICK_SECONDS)
+        return False
 
     def later(self, seconds: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), action))
