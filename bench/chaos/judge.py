@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from statistics import median
 from typing import Any
 
 from bench.chaos import privacy
 from bench.chaos.run import Story, restless
 from bench.chaos.stage import Stage
+from bench.chaos.timelines import Compared, compare
 from connector.models import Connection, Order, Parcel
 from shopify_app.sandbox.model import Draft
 from shopify_app.sandbox.model import Order as ShopifyOrder
@@ -52,6 +54,7 @@ class Evidence:
     drafts: dict[str, list[Draft]] = field(default_factory=lambda: defaultdict(list))
     orders: dict[str, list[ShopifyOrder]] = field(default_factory=lambda: defaultdict(list))
     totals: dict[str, Decimal] = field(default_factory=dict)  # Shopify order -> as it was completed
+    compared: Compared = field(default_factory=Compared)
 
     @classmethod
     def collect(cls, stage: Stage, story: Story) -> "Evidence":
@@ -65,6 +68,7 @@ class Evidence:
             for entry in store.ledger:
                 if entry["what"] == "order_created":
                     made.totals[entry["order"]] = Decimal(entry["total"])
+        made.compared = compare(stage, story)
         return made
 
     def source(self, tiktok_id: str) -> TikTokOrder:
@@ -213,9 +217,18 @@ def replayed(seen: Evidence) -> list[str]:
     return seen.story.replay.writes
 
 
+def without_line(seen: Evidence) -> list[str]:
+    return seen.compared.without_line
+
+
+def without_write(seen: Evidence) -> list[str]:
+    return seen.compared.without_write
+
+
 def stuck(seen: Evidence) -> list[str]:
     last = datetime.fromisoformat(seen.stage.tiktok.ledger[-1]["at"])
     found = [] if seen.story.quiet else [f"not quiet: {ref}" for ref in restless(last)]
+    found += [f"{kill.victim}, killed at {kill.at}" for kill in seen.story.kills if kill.recovered is None]
     found += seen.story.replay.unanswered
     for model in (Order, Parcel):
         found += [f"{row.ref} {row.reason}" for row in model.objects.filter(reason__in=GIVEN_UP)]
@@ -253,6 +266,8 @@ PROMISES: dict[str, Callable[[Evidence], list[str]]] = {
     "invalid tracking numbers sent": invalid_sent,
     "needless questions to the merchant": needless,
     "outside writes on replay": replayed,
+    "outside writes that no timeline tells and no lost answer explains": without_line,
+    "writes told by a timeline that never were": without_write,
     "contract violations": violations,
     "stuck rows": stuck,
     "bugs logged": bugs,
@@ -294,20 +309,33 @@ def answered_again(seen: Evidence) -> tuple[Any, ...]:
     return (seen.story.replay.answered,)
 
 
+def told_writes(seen: Evidence) -> tuple[Any, ...]:
+    found = seen.compared
+    unheard = [f"{found.lost} more whose answer was lost", f"{found.died} while whoever asked may have died"]
+    return found.lines, False, unheard
+
+
 def killed(seen: Evidence) -> tuple[Any, ...]:
-    kills = seen.story.kills
-    return sum(kills.values()), False, [f"{name} {times}" for name, times in sorted(kills.items())]
+    kills = Counter(kill.victim for kill in seen.story.kills)
+    return kills.total(), False, [f"{name} {times}" for name, times in sorted(kills.items())]
 
 
 def slowest_restart(seen: Evidence) -> tuple[Any, ...]:
-    return (round(seen.story.slowest_restart, 1),)
+    return (round(max((kill.restarted or 0 for kill in seen.story.kills), default=0), 1),)
 
 
-def recovery(seen: Evidence) -> tuple[Any, ...]:
-    ledgers = (seen.stage.tiktok.ledger, seen.stage.shopify.ledger)
-    ends = max(datetime.fromisoformat(ledger[-1]["at"]) for ledger in ledgers)
-    disturbed = seen.story.last_disturbed or ends
-    return (round(max(0.0, (ends - disturbed).total_seconds()), 1),)
+def usual_recovery(seen: Evidence) -> tuple[Any, ...]:
+    times = recoveries(seen)
+    return (round(median(times), 1) if times else "no kill",)
+
+
+def slowest_recovery(seen: Evidence) -> tuple[Any, ...]:
+    times = recoveries(seen)
+    return (round(max(times), 1) if times else "no kill",)
+
+
+def recoveries(seen: Evidence) -> list[float]:
+    return [kill.recovered for kill in seen.story.kills if kill.recovered is not None]
 
 
 def duration(seen: Evidence) -> tuple[Any, ...]:
@@ -322,9 +350,11 @@ CIRCUMSTANCES: dict[str, Callable[[Evidence], tuple[Any, ...]]] = {
     "webhook deliveries": deliveries,
     "webhooks answered late or refused while something was down": late_webhooks,
     "events answered again on replay": answered_again,
+    "outside writes told by timelines": told_writes,
     "processes killed": killed,
     "slowest restart, s": slowest_restart,
-    "last disturbance until the last effect, s": recovery,
+    "from a kill until all that waited or was held is done, median s": usual_recovery,
+    "from a kill until all that waited or was held is done, slowest s": slowest_recovery,
     "whole run, s": duration,
 }
 

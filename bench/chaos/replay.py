@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 TIMES = 2
 LEAST_PATIENCE = 60.0
 SLOWEST = 30.0  # events a second; several times as many are answered under load
-TOKENS = ("token_granted", "token_exchanged", "token_refreshed")  # a platform's word to us, nothing in a shop
+ACCESS = ("app_installed", "token_granted", "token_exchanged", "token_refreshed")  # nothing of an order
 
 
 @dataclass
@@ -48,7 +48,7 @@ def writes(stage: Stage, in_tiktok: int = 0, in_shopify: int = 0) -> list[dict[s
     return [
         entry
         for entry in (*stage.tiktok.ledger[in_tiktok:], *stage.shopify.ledger[in_shopify:])
-        if entry.get("by", "app") == "app" and entry["what"] not in TOKENS
+        if entry.get("by", "app") == "app" and entry["what"] not in ACCESS
     ]
 
 

@@ -18,6 +18,7 @@ from django.db import connections
 from django.db.models import Q
 
 from bench.chaos.plan import Disturbance, Placement, Plan, Size
+from bench.chaos.recovery import Kill, Recovery
 from bench.chaos.replay import Replay, replay
 from bench.chaos.stage import Stage
 from shopify_app.sandbox import UserErrors
@@ -41,12 +42,10 @@ class Story:
     placed: dict[str, Placement] = field(default_factory=dict)  # TikTok order id -> its plan
     numbers: dict[str, str] = field(default_factory=dict)  # valid number -> TikTok order id
     invalid: dict[str, str] = field(default_factory=dict)
-    kills: dict[str, int] = field(default_factory=dict)
-    last_disturbed: datetime | None = None
+    kills: list[Kill] = field(default_factory=list)
     quiet: bool = False
     began: float = 0.0
     seconds: float = 0.0
-    slowest_restart: float = 0.0
     replay: Replay = field(default_factory=Replay)
 
 
@@ -59,7 +58,7 @@ class Run:
         self.story = Story(size, seed)
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = itertools.count()
-        self._down: dict[str, float] = {}
+        self.recovery = Recovery(stage)
         self._read = dict.fromkeys((store.domain for store in stage.stores), 0)
         self._sent = 0
         self._repeated: set[str] = set()
@@ -73,6 +72,7 @@ class Run:
         for disturbance in self.plan.disturbances:
             self.later(disturbance.at, lambda disturbance=disturbance: self.disturb(disturbance))
         story.quiet = self.play(size.seconds, size.patience)
+        story.kills = self.recovery.kills
         story.seconds = time.monotonic() - story.began
         connections.close_all()  # PostgreSQL was restarted under them
         story.replay = replay(self)
@@ -96,7 +96,7 @@ class Run:
 
     def turn(self) -> None:
         self.stage.watch.look()
-        self.see_restarts()
+        self.recovery.look()
         while self._due and self._due[0][0] <= time.monotonic():
             heapq.heappop(self._due)[2]()
         for store in self.stage.stores:
@@ -184,17 +184,8 @@ class Run:
         if not done:  # it is down already
             return self.later(0.3, lambda: self.disturb(one))
         self.say(f"{time.monotonic() - self.story.began:6.1f} s  {one.victim} killed")
-        self.story.kills[one.victim] = self.story.kills.get(one.victim, 0) + 1
-        self.story.last_disturbed = datetime.now(UTC)
-        self._down[one.victim] = time.monotonic()
+        self.recovery.killed(one.victim)
         return None
-
-    def see_restarts(self) -> None:
-        for name, since in list(self._down.items()):
-            one = self.stage.program(name)
-            if one.child is not None and one.began > since:
-                self.story.slowest_restart = max(self.story.slowest_restart, one.began - since)
-                del self._down[name]
 
     def repeat_webhooks(self) -> None:
         """Shopify's messages too come one to five times, in no order."""

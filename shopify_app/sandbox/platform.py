@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
+from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
@@ -19,6 +21,7 @@ from shopify_app.sandbox.shop import ShopState
 from shopify_app.sandbox.webhooks import Deliverer, default_wanted, load_config, wanted_by_config
 
 DEFAULT_SCOPES = ("read_products", "write_draft_orders", "write_orders", "read_fulfillments")
+ENTRIES_OF_A_CALL = 100  # a thread that answers nobody would gather for ever
 DEFAULT_CONFIG = {
     "order": {"metafields": {"app": {"tiktok_order_id": {"name": "TikTok Shop order id", "type": "id"}}}}
 }
@@ -56,6 +59,27 @@ class Ids:
         return f"gid://shopify/{kind}/{uuid.UUID(int=self._random.getrandbits(128), version=4)}"
 
 
+class Answering(threading.local):
+    """What the call that this thread works on has written to the ledger: known as heard once its answer is out."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock  # the platform's: it saves the ledger too
+        self.entries: deque[dict[str, Any]] = deque(maxlen=ENTRIES_OF_A_CALL)
+        self.began = 0.0
+
+    def begin(self) -> None:
+        self.entries.clear()
+        self.began = time.monotonic()
+
+    def end(self) -> None:
+        """The answer is out, whole: its entries say after how many seconds."""
+        if self.entries:
+            with self._lock:
+                for entry in self.entries:
+                    entry["answered"] = round(time.monotonic() - self.began, 3)
+            self.entries.clear()
+
+
 class Platform:
     """`violations` lists every request that broke the contract, in words; `ledger` every effect."""
 
@@ -84,6 +108,7 @@ class Platform:
         self.faults = Faults(Random(seed + 1))
         self.violations: list[dict[str, Any]] = []
         self.ledger: list[dict[str, Any]] = []
+        self.answering = Answering(self.lock)
         self.mails: list[dict[str, Any]] = []
         self.shops: dict[str, ShopState] = {}
         self._config = load_config(config) if isinstance(config, Path) else dict(config or DEFAULT_CONFIG)

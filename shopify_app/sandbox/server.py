@@ -117,6 +117,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(_page_answer(sandbox, url.path, dict(parse_qsl(url.query))))
 
     def _admin_api(self, sandbox: ShopifySandbox, domain: str, version: str, body: bytes) -> None:
+        sandbox.answering.begin()
         if sandbox.settings.latency:
             time.sleep(sandbox.settings.latency)
         call = _Call.read(sandbox, body)
@@ -153,6 +154,7 @@ class Handler(BaseHTTPRequestHandler):
     def _send_faulty(self, answer: Answer, fault: Fault | None) -> None:
         if fault is None:
             self._send(answer)
+            self.server.sandbox.answering.end()
         elif fault.kind == "lost_reply":
             self._drop()
         elif fault.kind == "truncated":

@@ -280,6 +280,7 @@ class ShopState:
         }
         self.ledger.append(entry)
         self.platform.ledger.append(entry)
+        self.platform.answering.entries.append(entry)
 
     def mail(self, what: str, **facts: Any) -> None:
         """A buyer gets a mail: our promise is that this never happens."""

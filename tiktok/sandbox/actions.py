@@ -30,6 +30,7 @@ from tiktok.sandbox.orders import (
 from tiktok.sandbox.shipping import Refused, Wanted
 from tiktok.sandbox.state import (
     SCOPES,
+    Answering,
     App,
     Cancellation,
     Clock,
@@ -59,6 +60,7 @@ class Actions:
     settings: Settings
     clock: Clock
     webhooks: Webhooks
+    answering: Answering
     apps: dict[str, App]
     lock: threading.RLock
 
@@ -558,7 +560,9 @@ class Actions:
     # Inside
 
     def record(self, what: str, **facts: Any) -> None:
-        self.world.ledger.append({"what": what, "at": self.clock.now().isoformat(), **facts})
+        entry: Json = {"what": what, "at": self.clock.now().isoformat(), **facts}
+        self.world.ledger.append(entry)
+        self.answering.entries.append(entry)
 
     def schedule(self, seconds: float, action: str, **arguments: Any) -> None:
         self.world.counter += 1

@@ -14,7 +14,7 @@ from tiktok.sandbox.catalogue import demo_skus
 from tiktok.sandbox.endpoints import HANDLERS
 from tiktok.sandbox.orders import Order
 from tiktok.sandbox.server import Rates, Server
-from tiktok.sandbox.state import App, Clock, Faults, Json, Seller, Settings, Shop, World
+from tiktok.sandbox.state import Answering, App, Clock, Faults, Json, Seller, Settings, Shop, World
 from tiktok.sandbox.stream import KINDS, SHORT_HOLD, Stream, place
 from tiktok.sandbox.webhooks import Webhooks
 
@@ -66,6 +66,7 @@ class TikTokSandbox(Actions):
         self.world = World(seed=seed, born=self.clock.seconds(), rng=random.Random(seed))
         self.faults = Faults(random.Random(seed + 1), HANDLERS)
         self.webhooks = Webhooks(self.clock, random.Random(seed + 2), self.violate)
+        self.answering = Answering(self.lock)
         self.rates = Rates()
         self.calls: dict[str, int] = {}
         self._state_path = Path(state_path) if state_path else None

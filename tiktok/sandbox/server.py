@@ -252,11 +252,13 @@ class Handler(BaseHTTPRequestHandler):
         sandbox = self.sandbox
         match = contract.find(request.method, request.path)
         operation = match.route.operation if match and match.route else request.path
+        sandbox.answering.begin()
         if sandbox.settings.latency:
             time.sleep(sandbox.settings.latency)
         fault = sandbox.faults.take(operation)
         if fault is None:
             self._send(answer(sandbox, request))
+            sandbox.answering.end()
         elif (instead := _instead(fault)) is not None:
             self._send(instead)
         elif fault.kind == "timeout_before":

@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from tiktok.sandbox.catalogue import Sku
 from tiktok.sandbox.orders import Order
 
 Json = dict[str, Any]
+ENTRIES_OF_A_CALL = 100  # a thread that answers nobody would gather for ever
 
 # Permission name of Partner Center -> the word in granted_scopes.
 SCOPES = {
@@ -230,6 +232,27 @@ class Fault:
     options: Json
 
 
+class Answering(threading.local):
+    """What the call that this thread works on has written to the ledger: known as heard once its answer is out."""
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock = lock  # the platform's: it saves the ledger too
+        self.entries: deque[Json] = deque(maxlen=ENTRIES_OF_A_CALL)
+        self.began = 0.0
+
+    def begin(self) -> None:
+        self.entries.clear()
+        self.began = time.monotonic()
+
+    def end(self) -> None:
+        """The answer is out, whole: its entries say after how many seconds."""
+        if self.entries:
+            with self._lock:
+                for entry in self.entries:
+                    entry["answered"] = round(time.monotonic() - self.began, 3)
+            self.entries.clear()
+
+
 class Faults:
     """Failures a test asked for, by operation (or "*"), used up one by one; and a steady share of them."""
 
@@ -265,6 +288,7 @@ class Faults:
         self._share = 0.0
         self._share_kinds: tuple[str, ...] = ()
         self._share_options: Json = {}
+        self.struck: list[tuple[str, str]] = []
 
     def add(self, operation: str, kind: str, times: int = 1, **options: Any) -> None:
         """Fail the next `times` calls. Options: seconds, code, message, http (for kind "error")."""
@@ -286,13 +310,20 @@ class Faults:
             self._share = 0.0
 
     def take(self, operation: str) -> Fault | None:
+        """The fault that hits this call, counted off; None lets it pass."""
         with self._lock:
-            for fault in self._planned:
-                if fault.operation in ("*", operation) or operation in self.ALIASES.get(fault.operation, ()):
-                    fault.times -= 1
-                    if fault.times <= 0:
-                        self._planned.remove(fault)
-                    return fault
-            if self._share and self._rng.random() < self._share:
-                return Fault(operation, self._rng.choice(self._share_kinds), 0, self._share_options)
+            fault = self._drawn(operation)
+            if fault:
+                self.struck.append((operation, fault.kind))
+            return fault
+
+    def _drawn(self, operation: str) -> Fault | None:
+        for fault in self._planned:
+            if fault.operation in ("*", operation) or operation in self.ALIASES.get(fault.operation, ()):
+                fault.times -= 1
+                if fault.times <= 0:
+                    self._planned.remove(fault)
+                return fault
+        if self._share and self._rng.random() < self._share:
+            return Fault(operation, self._rng.choice(self._share_kinds), 0, self._share_options)
         return None
