@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import subprocess
 import sys
 from datetime import date
@@ -15,13 +16,14 @@ from bench.chaos import plan
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGE = PROJECT / "docs" / "reliability.md"
-ORDERS = os.environ.get("CHAOS_ORDERS", "60")
+ORDERS = os.environ.get("CHAOS_ORDERS", "200")
+RATE = "8"  # orders a second: 200 come within 25 s, and `make test` has ten minutes for everything
 SEED = os.environ.get("CHAOS_SEED", "")
 
 
 @pytest.mark.chaos
 def test_a_small_chaos_run_keeps_every_promise():
-    words = ["--orders", ORDERS, "--kills", "4", *(["--seed", SEED] if SEED else [])]
+    words = ["--orders", ORDERS, "--rate", RATE, "--kills", "4", *(["--seed", SEED] if SEED else [])]
     done = subprocess.run(
         [sys.executable, "-m", "bench.chaos", *words],
         cwd=PROJECT,
@@ -32,7 +34,7 @@ def test_a_small_chaos_run_keeps_every_promise():
         check=False,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr[-2000:]}"
-    assert f"orders                                                      {ORDERS}" in done.stdout
+    assert f"\norders {ORDERS}\n" in re.sub(" +", " ", done.stdout)
     print(done.stdout)
 
 
@@ -55,10 +57,35 @@ def test_a_full_plan_holds_what_the_design_promises():
 def test_the_page_has_the_shape_that_the_generator_gives_it():
     from bench.chaos import judge, report
 
-    figures = [judge.Figure(name, 0, promised=True) for name in judge.PROMISES]
-    figures += [judge.Figure(name, 1) for name in judge.CIRCUMSTANCES]
+    promised = (*judge.PROMISES, *judge.PROMISES_OF_ACTS, *judge.BOUNDS)
+    figures = [judge.Figure(name, 0, promised=True) for name in promised]
+    figures += [judge.Figure(name, 1) for name in (*judge.CIRCUMSTANCES, *judge.TOLD_OF_ACTS)]
     made = report.page(figures, size=plan.QUICK, seed=1, day=date(2026, 1, 1))
     assert shape(PAGE.read_text()) == shape(made)
+
+
+def test_the_full_size_plays_every_act_and_the_small_one_none():
+    from bench.chaos import acts, judge
+
+    told = [act for act, *_ in (*judge.PROMISES_OF_ACTS.values(), *judge.BOUNDS.values())]
+    assert plan.FULL.acts == plan.ACTS == tuple(acts.ACTS) == tuple(dict.fromkeys(told))
+    assert plan.QUICK.acts == ()
+
+
+def test_one_order_in_a_hundred_is_poisoned_in_a_window_with_poison():
+    from bench.chaos import acts
+
+    assert acts.poisoned_kinds(400).count("poison") == 4
+    assert acts.poisoned_kinds(plan.QUICK.act_orders).count("poison") == 1
+
+
+def test_a_figure_above_its_limit_breaks_the_run_and_an_act_that_was_left_out_does_not():
+    from bench.chaos.judge import NOT_PLAYED, Figure
+
+    assert Figure("lost", 1, True).broken
+    assert Figure("ratio", 1.11, True, limit=1.1).broken
+    assert not Figure("ratio", 1.1, True, limit=1.1).broken
+    assert not Figure("ratio", NOT_PLAYED, True, limit=1.1).broken
 
 
 def test_every_test_that_the_page_names_exists():

@@ -1,4 +1,6 @@
-"""python -m bench.chaos [quick|full] [--orders N] [--seed S] [--rate R] [--kills K] [--write] [--keep-logs FOLDER]"""
+"""python -m bench.chaos [quick|full] [--orders N] [--seed S] [--rate R] [--kills K] [--acts all|none|NAMES]
+[--write] [--keep-logs FOLDER]
+"""
 
 import argparse
 import dataclasses
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from django.utils import timezone
 
-from bench.chaos.plan import FULL, QUICK, Size, draw
+from bench.chaos.plan import ACTS, FULL, QUICK, Size, draw
 from bench.chaos.stage import staged
 from connector.launcher.children import LauncherError
 from connector.launcher.processes import Stopped
@@ -55,6 +57,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--orders", type=int)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--rate", type=float, help="orders a second")
+    parser.add_argument("--acts", help=f"all, none, or some of {','.join(ACTS)}: after the main story")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
     parser.add_argument("--keep-logs", type=Path, help="copy the programs' logs into a new folder")
@@ -67,8 +70,17 @@ def size_of(asked: argparse.Namespace) -> Size:
     changes = {name: getattr(asked, name) for name in ("orders", "kills", "rate") if getattr(asked, name)}
     if "orders" in changes and "kills" not in changes:
         changes["kills"] = max(QUICK.kills, min(FULL.kills, changes["orders"] // 30))
+    if asked.acts:
+        changes["acts"] = acts_of(asked.acts)
     changes["patience"] = max(size.patience, 0.5 * changes.get("orders", 0))
     return dataclasses.replace(size, **changes)
+
+
+def acts_of(words: str) -> tuple[str, ...]:
+    named = {"all": ACTS, "none": ()}.get(words, tuple(words.split(",")))
+    if unknown := set(named) - set(ACTS):
+        raise SystemExit(f"no such act: {', '.join(sorted(unknown))}; known are {', '.join(ACTS)}")
+    return named
 
 
 if __name__ == "__main__":

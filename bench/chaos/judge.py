@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from math import inf
 from statistics import median
 from typing import Any
 
 from bench.chaos import privacy
-from bench.chaos.run import Story, restless
+from bench.chaos.acts import Scene
+from bench.chaos.run import EDITED, Story, restless
 from bench.chaos.stage import Stage
 from bench.chaos.timelines import Compared, compare
 from connector.models import Connection, Order, Parcel
@@ -20,6 +22,8 @@ from tiktok.sandbox.orders import CANCELLED, payment_json
 from tiktok.sandbox.orders import Order as TikTokOrder
 
 NEVER_OURS = ("poison", "tiktok_ships")  # kinds that must not come into Shopify
+ENDED_BY_MERCHANT = ("merchant_deletes", "merchant_edits", "merchant_cancels")
+NOT_PLAYED = "not played"
 GIVEN_UP = ("unexpected", "unavailable_too_long", "tiktok_rejected", "shopify_rejected")
 OURS = ("connector", "tiktok", "shopify_app", "django")  # whose log entries can tell of a bug
 DATABASE_AWAY = ("OperationalError", "InterfaceError", "AdminShutdown", "CrashShutdown")
@@ -27,16 +31,17 @@ DATABASE_AWAY = ("OperationalError", "InterfaceError", "AdminShutdown", "CrashSh
 
 @dataclass
 class Figure:
-    """A line of the table. `promised` figures must be 0; `cases` name what was counted."""
+    """A line of the table. `promised` figures may be at most their limit; `cases` name what was counted."""
 
     name: str
     value: Any
     promised: bool = False
     cases: list[str] = field(default_factory=list)
+    limit: float = 0.0
 
     @property
     def broken(self) -> bool:
-        return self.promised and bool(self.value)
+        return self.promised and isinstance(self.value, int | float) and self.value > self.limit
 
 
 def promise(name: str, cases: Iterable[str]) -> Figure:
@@ -82,7 +87,9 @@ class Evidence:
         return row is not None and bool(row.reason)
 
     def wanted(self, tiktok_id: str) -> bool:
-        return self.story.placed[tiktok_id].kind not in NEVER_OURS and not self.cancelled(tiktok_id)
+        kind = self.story.placed[tiktok_id].kind
+        ended = tiktok_id in self.story.meddled and kind in ENDED_BY_MERCHANT
+        return kind not in NEVER_OURS and not ended and not self.cancelled(tiktok_id)
 
 
 def id_of(tags: Iterable[str]) -> str:
@@ -93,8 +100,11 @@ def judge(stage: Stage, story: Story) -> list[Figure]:
     """`orders`, then the promises in their order, then the circumstances."""
     seen = Evidence.collect(stage, story)
     promises = [promise(name, find(seen)) for name, find in PROMISES.items()]
+    promises += [promise_of_act(seen, name, *about) for name, about in PROMISES_OF_ACTS.items()]
+    promises += [bound(seen, name, *about) for name, about in BOUNDS.items()]
     circumstances = [count(seen) for count in CIRCUMSTANCES.values()]
     figures = [Figure(name, *facts) for name, facts in zip(CIRCUMSTANCES, circumstances, strict=True)]
+    figures += [told_of_act(seen, name, *about) for name, about in TOLD_OF_ACTS.items()]
     return figures[:1] + promises + figures[1:]
 
 
@@ -102,20 +112,20 @@ def judge(stage: Stage, story: Story) -> list[Figure]:
 
 
 def lost(seen: Evidence) -> list[str]:
-    return [
-        case(seen, id)
-        for id in seen.story.placed
-        if id not in seen.rows
-        or (seen.wanted(id) and not any(not order.cancelled_at for order in seen.orders[id]))
-    ]
+    return [case(seen, id) for id in seen.story.placed if is_lost(seen, id)]
+
+
+def is_lost(seen: Evidence, id: str) -> bool:
+    live = any(not order.cancelled_at for order in seen.orders[id])
+    return id not in seen.rows or (seen.wanted(id) and not live)
 
 
 def doubled(seen: Evidence) -> list[str]:
-    return [
-        case(seen, id)
-        for id in seen.story.placed
-        if len(seen.drafts[id]) + len(seen.orders[id]) > 1 and not (seen.cancelled(id) and seen.drafts[id])
-    ]
+    return [case(seen, id) for id in seen.story.placed if is_doubled(seen, id)]
+
+
+def is_doubled(seen: Evidence, id: str) -> bool:
+    return len(seen.drafts[id]) + len(seen.orders[id]) > 1 and not (seen.cancelled(id) and seen.drafts[id])
 
 
 def wrong_totals(seen: Evidence) -> list[str]:
@@ -192,6 +202,7 @@ def needless(seen: Evidence) -> list[str]:
         case(seen, id)
         for id, one in seen.story.placed.items()
         if one.kind not in NEVER_OURS and seen.asks(id) and not seen.cancelled(id)
+        if id not in seen.story.meddled
     ]
     parcels = Parcel.objects.exclude(reason__in=["", "tracking_warning"]).select_related("order")
     asked += [
@@ -229,6 +240,7 @@ def stuck(seen: Evidence) -> list[str]:
     last = datetime.fromisoformat(seen.stage.tiktok.ledger[-1]["at"])
     found = [] if seen.story.quiet else [f"not quiet: {ref}" for ref in restless(last)]
     found += [f"{kill.victim}, killed at {kill.at}" for kill in seen.story.kills if kill.recovered is None]
+    found += [f"act {name}: never quiet" for name, scene in seen.story.scenes.items() if not scene.quiet]
     found += seen.story.replay.unanswered
     for model in (Order, Parcel):
         found += [f"{row.ref} {row.reason}" for row in model.objects.filter(reason__in=GIVEN_UP)]
@@ -272,6 +284,106 @@ PROMISES: dict[str, Callable[[Evidence], list[str]]] = {
     "stuck rows": stuck,
     "bugs logged": bugs,
     "personal fields found": personal,
+}
+
+
+# ---- what the acts promise: functions that name every case against theirs ----
+
+
+def promise_of_act(
+    seen: Evidence, name: str, act: str, find: Callable[[Evidence, Scene], list[str]]
+) -> Figure:
+    scene = seen.story.scenes.get(act)
+    return promise(name, find(seen, scene)) if scene else Figure(name, NOT_PLAYED, True)
+
+
+def against(seen: Evidence, scene: Scene) -> list[str]:
+    return [*scene.against, *astray(seen, scene)]
+
+
+def astray(seen: Evidence, scene: Scene) -> list[str]:
+    return [case(seen, id) for id in scene.orders if is_lost(seen, id) or is_doubled(seen, id)]
+
+
+def undone(seen: Evidence, scene: Scene) -> list[str]:
+    """What a merchant did was not seen, or not left as it was."""
+    done = [id for id in scene.orders if id in seen.story.meddled]
+    found = [case(seen, id) for id in done if not LEFT[seen.story.placed[id].kind](seen, id)]
+    return found + astray(seen, scene) + ([] if done else ["no merchant got at anything"])
+
+
+def reason_of(seen: Evidence, id: str) -> str:
+    return seen.rows[id].reason if id in seen.rows else "unknown to us"
+
+
+def left_deleted(seen: Evidence, id: str) -> bool:
+    return reason_of(seen, id) == "draft_deleted" and not seen.drafts[id] and not seen.orders[id]
+
+
+def left_edited(seen: Evidence, id: str) -> bool:
+    as_edited = [[line.quantity for line in draft.lines] for draft in seen.drafts[id]] == [[EDITED[1]]]
+    return reason_of(seen, id) == "draft_edited" and as_edited and not seen.orders[id]
+
+
+def left_completed(seen: Evidence, id: str) -> bool:
+    return reason_of(seen, id) == "" and len(seen.orders[id]) == 1 and not seen.drafts[id]
+
+
+def left_cancelled(seen: Evidence, id: str) -> bool:
+    all_cancelled = all(order.cancelled_at for order in seen.orders[id])
+    return reason_of(seen, id) == "merchant_cancelled" and all_cancelled and not seen.drafts[id]
+
+
+LEFT: dict[str, Callable[[Evidence, str], bool]] = {
+    "merchant_deletes": left_deleted,
+    "merchant_edits": left_edited,
+    "merchant_completes": left_completed,
+    "merchant_cancels": left_cancelled,
+}
+PROMISES_OF_ACTS: dict[str, tuple[str, Callable[[Evidence, Scene], list[str]]]] = {
+    "poisoned orders that were not parked with a reason, or cost another its place": ("poison", against),
+    "orders that a blackout of all webhooks lost or doubled": ("blackout", against),
+    "orders that a storm of 429 lost or doubled": ("storm", against),
+    "orders that a lost grant lost or doubled": ("grant", against),
+    "deeds of a merchant that were not seen, or were undone": ("drift", undone),
+}
+
+
+def bound(seen: Evidence, name: str, act: str, value: Callable[[Scene], float], limit: float) -> Figure:
+    """Times are promised of runs that are large enough; those of smaller ones are only told."""
+    scene = seen.story.scenes.get(act)
+    told = round(value(scene), 2) if scene else NOT_PLAYED
+    about_time = limit == SAME
+    return Figure(name, told, True, [], inf if about_time and not seen.story.size.promises_times else limit)
+
+
+def ratio(what: str) -> Callable[[Scene], float]:
+    def beside_and_without(scene: Scene) -> float:
+        without = scene.figures[f"{what} without"]
+        return scene.figures[f"{what} beside"] / without if without else inf
+
+    return beside_and_without
+
+
+def figure(name: str) -> Callable[[Scene], float]:
+    return lambda scene: scene.figures[name]
+
+
+SAME = 1.10  # p95 of orders beside poison, of that without
+CALLS = 30.0  # a second of all workers, all of them refused; at ease they make several times as many
+BOUNDS: dict[str, tuple[str, Callable[[Scene], float], float]] = {
+    "p95 from order to draft, others beside poison ÷ without (at most 1.10)": (
+        "poison",
+        ratio("draft"),
+        SAME,
+    ),
+    "p95 from release to order, others beside poison ÷ without (at most 1.10)": (
+        "poison",
+        ratio("order"),
+        SAME,
+    ),
+    "refused calls to TikTok a second in a storm of 429 (at most 30)": ("storm", figure("tiktok"), CALLS),
+    "refused calls to Shopify a second in a storm of 429 (at most 30)": ("storm", figure("shopify"), CALLS),
 }
 
 
@@ -363,3 +475,22 @@ def case(seen: Evidence, tiktok_id: str) -> str:
     row, one = seen.rows.get(tiktok_id), seen.story.placed.get(tiktok_id)
     ours = f"{row.state} {row.reason} {row.last_error}".strip() if row else "unknown to us"
     return f"{tiktok_id} ({one.kind if one else '?'}; TikTok {seen.source(tiktok_id).status}; {ours})"
+
+
+def told_of_act(seen: Evidence, name: str, act: str, figure: str) -> Figure:
+    scene = seen.story.scenes.get(act)
+    return Figure(name, round(scene.figures[figure], 2) if scene else NOT_PLAYED)
+
+
+TOLD_OF_ACTS: dict[str, tuple[str, str]] = {
+    "poison: orders that always failed": ("poison", "poisoned"),
+    "poison: p95 from order to draft without, s": ("poison", "draft without"),
+    "poison: p95 from order to draft beside, s": ("poison", "draft beside"),
+    "poison: p95 from release to order without, s": ("poison", "order without"),
+    "poison: p95 from release to order beside, s": ("poison", "order beside"),
+    "blackout: without any webhook, s": ("blackout", "seconds"),
+    "blackout: slowest from order to draft, s": ("blackout", "draft"),
+    "storm: from its end until all was quiet, s": ("storm", "drained"),
+    "grant: from the consent anew until all was caught up, s": ("grant", "caught up"),
+    "drift: deeds of a merchant without a webhook": ("drift", "deeds"),
+}

@@ -7,6 +7,9 @@ from typing import Any
 
 SHOPS = 3
 LEAD_SECONDS = 1.0  # before the first order
+ENOUGH_FOR_TIMES = 5_000
+LEAST_OF_AN_ACT, MOST_OF_AN_ACT = 40, 400
+ACTS = ("poison", "blackout", "storm", "grant", "drift")
 
 # kind -> its share; shares need not sum up to anything
 MIX = {
@@ -37,6 +40,18 @@ class Size:
     rate: float = 4.0
     hold: float = 4.0
     patience: float = 60.0
+    name: str = "quick"
+    acts: tuple[str, ...] = ()  # after the main story
+
+    @property
+    def promises_times(self) -> bool:
+        """Too few orders, and a p95 says nothing."""
+        return self.orders >= ENOUGH_FOR_TIMES
+
+    @property
+    def act_orders(self) -> int:
+        """How many orders each act has, or each of its windows."""
+        return max(LEAST_OF_AN_ACT, min(MOST_OF_AN_ACT, self.orders // 25))
 
     @property
     def seconds(self) -> float:
@@ -45,7 +60,15 @@ class Size:
 
 
 QUICK = Size(orders=80, kills=6, patience=90)
-FULL = Size(orders=10_000, kills=30, rate=3.0, hold=15.0, patience=900)
+FULL = Size(
+    orders=10_000,
+    kills=30,
+    rate=3.0,
+    hold=15.0,
+    patience=900,
+    name="full",
+    acts=ACTS,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from django.db import Error as DatabaseError
 from django.db import connections
 from django.db.models import Q
 
+from bench.chaos.acts import Scene, perform
 from bench.chaos.plan import Disturbance, Placement, Plan, Size
 from bench.chaos.recovery import Kill, Recovery
 from bench.chaos.replay import Replay, replay
@@ -28,7 +29,10 @@ from shopify_app.sandbox.shop import ShopState
 TICK_SECONDS = 0.03
 QUIET_LOOK_SECONDS = 1.0
 CARRIERS = ("UPS", "USPS", "FedEx", "DHL Express")
-DO_NOT_SHIP = ("tiktok-cancelled", "tiktok-cancel-requested", "tiktok-shipped-elsewhere", "tiktok-on-hold")
+HELD = "tiktok-on-hold"
+DO_NOT_SHIP = ("tiktok-cancelled", "tiktok-cancel-requested", "tiktok-shipped-elsewhere", HELD)
+EDITED = ("MUG-WHT", 9)  # a SKU and its units: what an edited draft is for
+DEED_AFTER = 1.0  # seconds, before a merchant gets at what he sees
 SOON = timedelta(seconds=30)  # a row due later waits for a day that is not part of the run
 INDEX_LAG = timedelta(seconds=2)  # a pull that began so long after the last change has seen it
 
@@ -46,6 +50,9 @@ class Story:
     quiet: bool = False
     began: float = 0.0
     seconds: float = 0.0
+    placed_at: dict[str, datetime] = field(default_factory=dict)
+    meddled: dict[str, datetime] = field(default_factory=dict)  # TikTok order id -> when a merchant got at it
+    scenes: dict[str, Scene] = field(default_factory=dict)
     replay: Replay = field(default_factory=Replay)
 
 
@@ -73,9 +80,11 @@ class Run:
             self.later(disturbance.at, lambda disturbance=disturbance: self.disturb(disturbance))
         story.quiet = self.play(size.seconds, size.patience)
         story.kills = self.recovery.kills
-        story.seconds = time.monotonic() - story.began
         connections.close_all()  # PostgreSQL was restarted under them
+        for name in size.acts:
+            story.scenes[name] = perform(self, name)
         story.replay = replay(self)
+        story.seconds = time.monotonic() - story.began
         return story
 
     def play(self, seconds: float, patience: float) -> bool:
@@ -103,16 +112,25 @@ class Run:
             self.read_ledger(store)
         self.repeat_webhooks()
 
+    def play_on(self, seconds: float) -> None:
+        """The same without waiting."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            self.turn()
+            time.sleep(TICK_SECONDS)
+
     # Buyers
 
-    def place(self, one: Placement) -> None:
+    def place(self, one: Placement) -> str:
         shop_id = self.stage.tiktok_shops[one.shop]
         tiktok_id = self.stage.tiktok.place_order(shop_id=shop_id, seller_note=one.kind, **one.facts)
         self.story.placed[tiktok_id] = one
+        self.story.placed_at[tiktok_id] = datetime.now(UTC)
         if len(self.story.placed) % 500 == 0:
             self.say(f"{len(self.story.placed)} orders placed")
         if one.then and not one.after_finalize:
             self.later(one.then, lambda: self.buyer_acts(one, tiktok_id))
+        return tiktok_id
 
     def buyer_acts(self, one: Placement, tiktok_id: str) -> None:
         tiktok = self.stage.tiktok
@@ -132,25 +150,57 @@ class Run:
         for entry in fresh:
             if entry["what"] == "order_created":
                 self.finalized(store, entry)
+            elif entry["what"] == "draft_created":
+                self.drafted(store, entry)
+
+    def drafted(self, store: ShopState, entry: dict[str, Any]) -> None:
+        tiktok_id = tiktok_id_of(entry)
+        if deed := DRAFT_DEEDS.get(self.story.placed[tiktok_id].kind):
+            self.later(DEED_AFTER, lambda: self.meddle(store, entry["draft"], tiktok_id, deed))
+
+    def meddle(
+        self, store: ShopState, gid: str, tiktok_id: str, deed: Callable[[ShopState, str], Any]
+    ) -> None:
+        """To a draft that its order knows: what is done to one whose create is still in doubt is nobody's promise."""
+        draft = store.drafts.get(gid)
+        if draft is None or draft.status != "OPEN" or self.released(tiktok_id):
+            return None
+        if not is_known(gid):
+            return self.later(DEED_AFTER, lambda: self.meddle(store, gid, tiktok_id, deed))
+        self.story.meddled[tiktok_id] = datetime.now(UTC)
+        return deed(store, gid)
+
+    def released(self, tiktok_id: str) -> bool:
+        """Its hold is over, or nearly: from here on the draft is in our hands, and a race is nobody's promise."""
+        order = self.stage.tiktok.orders[tiktok_id]
+        return time.time() > order.paid_time + order.hold_seconds - DEED_AFTER
 
     def finalized(self, store: ShopState, entry: dict[str, Any]) -> None:
-        tiktok_id = next(tag.removeprefix("tts-") for tag in entry["tags"] if tag.startswith("tts-"))
+        tiktok_id = tiktok_id_of(entry)
         one = self.story.placed[tiktok_id]
         if one.after_finalize:
             self.later(one.then, lambda: self.buyer_acts(one, tiktok_id))
+        if one.kind == "merchant_cancels":
+            self.later(DEED_AFTER, lambda: self.cancel(store, entry["order"], tiktok_id))
         self.later(one.ships_after, lambda: self.ship(store, entry["order"], tiktok_id, one))
+
+    def cancel(self, store: ShopState, gid: str, tiktok_id: str) -> None:
+        self.story.meddled[tiktok_id] = datetime.now(UTC)
+        store.cancel_order(gid)
 
     def ship(self, store: ShopState, gid: str, tiktok_id: str, one: Placement) -> None:
         order = store.orders[gid]
+        if one.kind == "merchant_completes" and HELD in order.tags:
+            return self.later(DEED_AFTER, lambda: self.ship(store, gid, tiktok_id, one))
         if order.cancelled_at or set(order.tags).intersection(DO_NOT_SHIP):
-            return
+            return None
         try:
             if one.kind == "two_parcels":
                 first = {next(line.id for line in order.lines if order.remaining(line)): 1}
                 self.fulfill(store, gid, tiktok_id, first)
             self.fulfill(store, gid, tiktok_id, None, valid=one.kind != "invalid_number")
         except UserErrors:
-            return  # cancelled between our look and our hand
+            pass  # cancelled between our look and our hand
 
     def fulfill(
         self, store: ShopState, gid: str, tiktok_id: str, lines: dict[str, int] | None, *, valid: bool = True
@@ -218,6 +268,36 @@ class Run:
         found = [datetime.fromisoformat(ledger[-1]["at"]) for ledger in ledgers if ledger]
         updated = max((order.update_time for order in self.stage.tiktok.orders.values()), default=0)
         return max([*found, datetime.fromtimestamp(updated, UTC)])
+
+
+def complete_draft(store: ShopState, gid: str) -> None:
+    store.complete_draft(gid)
+
+
+def edit_draft(store: ShopState, gid: str) -> None:
+    lines = [{"variantId": store.variant(EDITED[0]).id, "quantity": EDITED[1]}]
+    store.edit_draft(gid, lineItems=lines)
+
+
+def delete_draft(store: ShopState, gid: str) -> None:
+    store.delete_draft(gid)
+
+
+DRAFT_DEEDS: dict[str, Callable[[ShopState, str], None]] = {
+    "merchant_deletes": delete_draft,
+    "merchant_edits": edit_draft,
+    "merchant_completes": complete_draft,
+}
+
+
+def is_known(draft_gid: str) -> bool:
+    from connector.models import Order
+
+    return Order.objects.filter(draft_gid=draft_gid, leased_until=None).exists()
+
+
+def tiktok_id_of(entry: dict[str, Any]) -> str:
+    return next(tag.removeprefix("tts-") for tag in entry["tags"] if tag.startswith("tts-"))
 
 
 def restless(last_change: datetime) -> list[str]:

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import django
 
@@ -31,6 +32,10 @@ from connector.launcher.processes import Program, Watch, Watched
 from shopify_app.sandbox import ShopifySandbox
 from shopify_app.sandbox.shop import ShopState
 from tiktok.sandbox import TikTokSandbox
+
+if TYPE_CHECKING:
+    from connector.models import Connection
+    from tiktok.models import Seller
 
 WORKERS = 3
 PORTS_FROM = 18_000
@@ -63,6 +68,8 @@ SHOPIFY_FAULTS = (
 )
 FAULT_SHARE = 0.2
 NEVER_DELIVERED = 0.05
+LATE_OR_DOUBLED = 0.02
+CONSENTS = 20
 
 
 @dataclass
@@ -96,6 +103,11 @@ class Stage:
             return False
         child.send_signal(signal.SIGQUIT)
         return True
+
+    def connection(self, number: int) -> "Connection":
+        from connector.models import Connection
+
+        return Connection.objects.get(tiktok_shop__shop_id=self.tiktok_shops[number])
 
 
 @contextlib.contextmanager
@@ -229,17 +241,36 @@ def connect(stage: Stage) -> None:
     from connector.models import Connection
     from connector.transport import session
     from shopify_app.models import Shop
-    from tiktok import client, oauth
-    from tiktok.models import Seller
 
     for number, domain in enumerate(DOMAINS):
         made = stage.tiktok.add_seller(f"Chaos {number + 1}")
         stage.tiktok_shops.append(made["shop_ids"][0])
-        code = stage.tiktok.consent(made["open_id"], state="-").split("code=")[1].split("&")[0]
-        grant = oauth.exchange("US", code, session())
-        seller = Seller.connect("US", grant, client.get_shops("US", grant.access_token, session()))
+        seller = consented(stage, number)
         shop = Shop.install(domain, stage.shopify.id_token(domain), session())
         Connection.objects.create(shop=shop, tiktok_shop=seller.shops.get(), due_at=timezone.now())
+
+
+def consented(stage: Stage, number: int) -> "Seller":
+    from connector.transport import session
+    from tiktok import client, oauth
+    from tiktok.models import Seller
+
+    url = stage.tiktok.consent(stage.tiktok_shops[number], state="-")
+    code = url.split("code=")[1].split("&")[0]
+    grant = oauth.exchange("US", code, session())
+    return Seller.connect("US", grant, client.get_shops("US", grant.access_token, session()))
+
+
+def reconnect(stage: Stage, number: int) -> bool:
+    """The seller consents anew, as often as it takes: a code serves once, and TikTok fails now and then."""
+    from tiktok.errors import TikTokError
+
+    for _ in range(CONSENTS):
+        with contextlib.suppress(TikTokError):
+            consented(stage, number)
+            stage.connection(number).resume()
+            return True
+    return False
 
 
 def harden(stage: Stage) -> None:
@@ -248,8 +279,34 @@ def harden(stage: Stage) -> None:
     stage.tiktok.webhooks.lose = NEVER_DELIVERED
     stage.tiktok.webhooks.repeat = (1, 5)
     stage.tiktok.webhooks.shuffle_seconds = 2.0
+    stage.tiktok.webhooks.late_or_doubled = LATE_OR_DOUBLED
     stage.tiktok.webhooks.retry_scale = 0.02
     stage.shopify.faults.chance(FAULT_SHARE, SHOPIFY_FAULTS)
     stage.shopify.webhooks.drop_share(NEVER_DELIVERED)
+    stage.shopify.webhooks.late_or_doubled = LATE_OR_DOUBLED
     stage.shopify.webhooks.retry_scale = 0.2
     stage.shopify.settings.change(search_lag=(0.3, 1.3), late_by=(0.5, 5.0))
+
+
+def calm(stage: Stage) -> None:
+    """Nothing goes wrong, nothing comes late, twice or never."""
+    stage.tiktok.faults.clear()
+    stage.tiktok.webhooks.lose = 0.0
+    stage.tiktok.webhooks.repeat = (1, 1)
+    stage.tiktok.webhooks.shuffle_seconds = 0.0
+    stage.tiktok.webhooks.late_or_doubled = 0.0
+    stage.shopify.faults.clear()
+    stage.shopify.webhooks.drop_share(0)
+    stage.shopify.webhooks.late_or_doubled = 0.0
+
+
+def silence(stage: Stage) -> None:
+    """No webhook of either platform is delivered any more; calls fail as before."""
+    stage.tiktok.webhooks.lose = 1.0
+    stage.shopify.webhooks.drop_share(1.0)
+
+
+def storm(stage: Stage) -> None:
+    """Every call is answered by 429."""
+    stage.tiktok.faults.share(1.0, "429", seconds=1)
+    stage.shopify.faults.chance(1.0, ("429",))
