@@ -6,7 +6,7 @@ An act plays its part and says what it saw; whether its orders ended right is th
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from bench.chaos.plan import MIX, Placement, placement
-from bench.chaos.stage import calm, harden, reconnect, silence, storm
+from bench.chaos.stage import calm, harden, harden_tiktok, reconnect, silence, storm
 
 if TYPE_CHECKING:
     from bench.chaos.run import Run
@@ -29,7 +29,7 @@ DEAD_SECONDS = 40.0
 DRIFT_HOLD = 15.0  # a merchant needs time to get at a held draft
 DEEDS = ("merchant_deletes", "merchant_edits", "merchant_completes", "merchant_cancels")
 # The windows follow each other in this order, so that a machine that slowly tires favours neither kind.
-WITH_POISON = (False, True, True, False)
+WITH_POISON = (False, True, True, False, True, False, False, True)
 
 
 @dataclass
@@ -74,12 +74,13 @@ def replaced(one: Placement, hold: float = 0.0, **changes: Any) -> Placement:
 
 def beside_poison(act: Act) -> None:
     """Windows of the same load with and without orders that always fail; nothing else goes wrong in them."""
-    seconds = act.size.act_orders / act.size.rate
+    count = act.size.act_orders // 2
+    seconds = count / act.size.rate
     measured: dict[bool, list[str]] = {False: [], True: []}
     calm(act.run.stage)
     act.until_quiet(0)
     for poisoned in WITH_POISON:
-        kinds = poisoned_kinds(act.size.act_orders) if poisoned else ["plain"] * act.size.act_orders
+        kinds = poisoned_kinds(count) if poisoned else ["plain"] * count
         before = len(act.scene.orders)
         act.orders(kinds, seconds)
         act.until_quiet(seconds + act.size.hold)
@@ -157,18 +158,27 @@ def blackout(act: Act) -> None:
 
 
 def storm_of_429(act: Act) -> None:
-    """Every call of either platform is answered by 429 for a minute in which orders come."""
-    struck = (act.run.stage.tiktok.faults.struck, act.run.stage.shopify.faults.struck)
+    """For a minute in which orders come every call is answered by 429: by both platforms, then by Shopify alone, which
+    would else hear nothing of orders that TikTok does not tell of.
+    """
+    stage = act.run.stage
     act.orders(act.mixed(), STORM_SECONDS)
-    storm(act.run.stage)
-    before = [len(calls) for calls in struck]
-    act.run.play_on(STORM_SECONDS)
-    calls = [len(after) - former for after, former in zip(struck, before, strict=True)]
-    harden(act.run.stage)
+    struck = stage.tiktok.faults.struck, stage.shopify.faults.struck
+    storm(stage)
+    at_tiktok = struck_in(act, struck[0], STORM_SECONDS / 2)
+    harden_tiktok(stage)
+    at_shopify = struck_in(act, struck[1], STORM_SECONDS / 2)
+    harden(stage)
     over = time.monotonic()
     act.until_quiet(act.size.hold)
-    act.scene.figures |= {"tiktok": calls[0] / STORM_SECONDS, "shopify": calls[1] / STORM_SECONDS}
-    act.scene.figures["drained"] = time.monotonic() - over
+    act.scene.figures |= {"tiktok": at_tiktok, "shopify": at_shopify, "drained": time.monotonic() - over}
+
+
+def struck_in(act: Act, struck: Sequence[Any], seconds: float) -> float:
+    """How many calls a second meet a fault."""
+    before = len(struck)
+    act.run.play_on(seconds)
+    return (len(struck) - before) / seconds
 
 
 def grant_lost(act: Act) -> None:

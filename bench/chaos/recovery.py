@@ -14,7 +14,7 @@ from django.db.models import Min
 
 from bench.chaos.stage import Stage
 
-LOOK_SECONDS = 0.25
+LOOK_SECONDS = 0.5
 WEB_SECONDS = 0.5  # that a host which works needs for its answer
 
 
@@ -68,11 +68,13 @@ class Recovery:
 
 
 def oldest() -> tuple[datetime | None, datetime | None]:
-    """Since when the row waits that is due longest, and until when the row is held whose lease lapses first."""
+    """Since when the row waits that is due longest, and until when the row is held whose lease lapses first. Who has a
+    row leaves its time as it was, so what is held is due too.
+    """
     from connector.models import Connection, InboxEvent, Order, Parcel
 
     firsts = [
-        model.objects.aggregate(due=Min("due_at"), held=Min("leased_until"))
+        model.objects.filter(due_at__isnull=False).aggregate(due=Min("due_at"), held=Min("leased_until"))
         for model in (InboxEvent, Order, Parcel, Connection)
     ]
     return earliest([one["due"] for one in firsts]), earliest([one["held"] for one in firsts])

@@ -30,7 +30,7 @@ pull comes every three seconds instead of every five minutes, so a time is told 
 
 - Poison: windows of the same load with and without 1 % of orders that always fail, while nothing else goes wrong.
 - Blackout: no webhook of either platform for 24 pulls, as many as two hours hold.
-- Storm: for a minute every call of either platform is answered by 429.
+- Storm: for a minute every call is answered by 429, by both platforms, then by Shopify alone.
 - Grant: a seller takes TikTok's permission back, orders go on coming, and the consent is given anew.
 - Drift: a merchant edits, deletes and completes held drafts and cancels orders, and no webhook tells of it.
 

@@ -275,17 +275,21 @@ def reconnect(stage: Stage, number: int) -> bool:
 
 def harden(stage: Stage) -> None:
     """From here on the network and both platforms are at their worst."""
+    harden_tiktok(stage)
+    stage.shopify.faults.chance(FAULT_SHARE, SHOPIFY_FAULTS)
+    stage.shopify.webhooks.drop_share(NEVER_DELIVERED)
+    stage.shopify.webhooks.late_or_doubled = LATE_OR_DOUBLED
+    stage.shopify.webhooks.retry_scale = 0.2
+    stage.shopify.settings.change(search_lag=(0.3, 1.3), late_by=(0.5, 5.0))
+
+
+def harden_tiktok(stage: Stage) -> None:
     stage.tiktok.faults.share(FAULT_SHARE, *TIKTOK_FAULTS, seconds=1)
     stage.tiktok.webhooks.lose = NEVER_DELIVERED
     stage.tiktok.webhooks.repeat = (1, 5)
     stage.tiktok.webhooks.shuffle_seconds = 2.0
     stage.tiktok.webhooks.late_or_doubled = LATE_OR_DOUBLED
     stage.tiktok.webhooks.retry_scale = 0.02
-    stage.shopify.faults.chance(FAULT_SHARE, SHOPIFY_FAULTS)
-    stage.shopify.webhooks.drop_share(NEVER_DELIVERED)
-    stage.shopify.webhooks.late_or_doubled = LATE_OR_DOUBLED
-    stage.shopify.webhooks.retry_scale = 0.2
-    stage.shopify.settings.change(search_lag=(0.3, 1.3), late_by=(0.5, 5.0))
 
 
 def calm(stage: Stage) -> None:
