@@ -7,12 +7,15 @@ import os
 import re
 import subprocess
 import sys
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bench.chaos import plan
+from connector.models import Order, OrderLog
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGE = PROJECT / "docs" / "reliability.md"
@@ -86,6 +89,40 @@ def test_a_figure_above_its_limit_breaks_the_run_and_an_act_that_was_left_out_do
     assert Figure("ratio", 1.11, True, limit=1.1).broken
     assert not Figure("ratio", 1.1, True, limit=1.1).broken
     assert not Figure("ratio", NOT_PLAYED, True, limit=1.1).broken
+
+
+def test_a_write_that_no_timeline_tells_is_named_unless_its_answer_was_lost_or_its_asker_died(world):
+    from bench.chaos.recovery import Kill
+    from bench.chaos.timelines import compare
+
+    world.finalized()
+    story: Any = SimpleNamespace(kills=[])
+    stage: Any = world  # both have the platforms
+    found = compare(stage, story)
+    assert (found.lines, found.without_line, found.without_write) == (5, [], [])
+    OrderLog.objects.filter(call="draftOrderUpdate").delete()
+    assert [words.split()[1] for words in compare(stage, story).without_line] == ["draftOrderUpdate:"]
+    [update] = world.shopify_effects("draft_updated")
+    story.kills = [Kill("worker1", datetime.fromisoformat(update["at"]), 0.0)]
+    assert compare(stage, story).without_line == []
+    story.kills = []
+    del update["answered"]
+    assert compare(stage, story).without_line == []
+    world.shopify.ledger.remove(update)
+    OrderLog.objects.create(order=Order.objects.get(), what="wrote", call="draftOrderUpdate")
+    assert len(compare(stage, story).without_write) == 1
+
+
+def test_what_the_platforms_hold_of_ours_after_a_replay_is_a_write_and_what_a_merchant_did_is_none(world):
+    from bench.chaos.replay import writes
+
+    order = world.finalized()
+    stage: Any = world
+    before = len(world.tiktok.ledger), len(world.shopify.ledger)
+    world.store.fulfill(order.order_gid, company="UPS", numbers=["1Z999AA10123456784"])
+    assert writes(stage, *before) == []
+    world.settle()
+    assert [entry["what"] for entry in writes(stage, *before)] == ["ship"]
 
 
 def test_every_test_that_the_page_names_exists():

@@ -202,6 +202,7 @@ def cancel_later(
     )
     shop.record.jobs[job.id] = job
     order.cancel_job = job.id
+    shop.note("cancel_started", order=order.id, job=job.id)
     if delay:
         plan_cancellation(shop, job)
     else:
