@@ -221,7 +221,12 @@ def perform(run: "Run", name: str) -> Scene:
     scene = Scene()
     run.say(f"act: {name}")
     began = time.monotonic()
-    ACTS[name](Act(run, name, scene))
+    try:
+        ACTS[name](Act(run, name, scene))
+    except Exception as error:  # it is told in the table; what the other acts show is not lost with it
+        scene.quiet = False
+        scene.against.append(f"the act broke: {error!r}")
+        harden(run.stage)
     words = "over" if scene.quiet else "never became quiet"
     seen = ", ".join(f"{what} {figure:.2f}" for what, figure in scene.figures.items())
     run.say(f"act: {name} {words} after {time.monotonic() - began:.0f} s, {len(scene.orders)} orders: {seen}")

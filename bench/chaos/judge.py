@@ -23,10 +23,13 @@ from tiktok.sandbox.orders import Order as TikTokOrder
 
 NEVER_OURS = ("poison", "tiktok_ships")  # kinds that must not come into Shopify
 ENDED_BY_MERCHANT = ("merchant_deletes", "merchant_edits", "merchant_cancels")
-NOT_PLAYED = "not played"
+NOT_PLAYED, NOT_SEEN = "not played", "not seen"
 GIVEN_UP = ("unexpected", "unavailable_too_long", "tiktok_rejected", "shopify_rejected")
 OURS = ("connector", "tiktok", "shopify_app", "django")  # whose log entries can tell of a bug
 DATABASE_AWAY = ("OperationalError", "InterfaceError", "AdminShutdown", "CrashShutdown")
+
+
+Bounded = tuple[float, float]  # a value, and what it may be at most
 
 
 @dataclass
@@ -309,7 +312,7 @@ def undone(seen: Evidence, scene: Scene) -> list[str]:
     """What a merchant did was not seen, or not left as it was."""
     done = [id for id in scene.orders if id in seen.story.meddled]
     found = [case(seen, id) for id in done if not LEFT[seen.story.placed[id].kind](seen, id)]
-    return found + astray(seen, scene) + ([] if done else ["no merchant got at anything"])
+    return found + against(seen, scene) + ([] if done else ["no merchant got at anything"])
 
 
 def reason_of(seen: Evidence, id: str) -> str:
@@ -349,41 +352,53 @@ PROMISES_OF_ACTS: dict[str, tuple[str, Callable[[Evidence, Scene], list[str]]]] 
 }
 
 
-def bound(seen: Evidence, name: str, act: str, value: Callable[[Scene], float], limit: float) -> Figure:
-    """Times are promised of runs that are large enough; those of smaller ones are only told."""
+def bound(seen: Evidence, name: str, act: str, measure: Callable[[Evidence, Scene], Bounded]) -> Figure:
     scene = seen.story.scenes.get(act)
-    told = round(value(scene), 2) if scene else NOT_PLAYED
-    about_time = limit == SAME
-    return Figure(name, told, True, [], inf if about_time and not seen.story.size.promises_times else limit)
+    if scene is None:
+        return Figure(name, NOT_PLAYED, True)
+    value, limit = measure(seen, scene)
+    return Figure(name, round(value, 2), True, [], limit)
 
 
-def ratio(what: str) -> Callable[[Scene], float]:
-    def beside_and_without(scene: Scene) -> float:
-        without = scene.figures[f"{what} without"]
-        return scene.figures[f"{what} beside"] / without if without else inf
-
-    return beside_and_without
+def drafts_beside_poison(seen: Evidence, scene: Scene) -> Bounded:
+    return beside_poison(seen, scene, "draft")
 
 
-def figure(name: str) -> Callable[[Scene], float]:
-    return lambda scene: scene.figures[name]
+def orders_beside_poison(seen: Evidence, scene: Scene) -> Bounded:
+    return beside_poison(seen, scene, "order")
+
+
+def beside_poison(seen: Evidence, scene: Scene, what: str) -> Bounded:
+    """Promised of runs that are large enough, told of the others."""
+    beside, without = scene.figures.get(f"{what} beside", 0), scene.figures.get(f"{what} without", 0)
+    if not without:
+        return 0, SAME  # the act broke, and is named as such
+    limit = max(SAME, 1 + NOISE_SECONDS / without)
+    return beside / without, limit if seen.story.size.promises_times else inf
+
+
+def calls_to_tiktok(seen: Evidence, scene: Scene) -> Bounded:
+    return scene.figures.get("tiktok", 0), CALLS
+
+
+def calls_to_shopify(seen: Evidence, scene: Scene) -> Bounded:
+    return scene.figures.get("shopify", 0), CALLS
 
 
 SAME = 1.10  # p95 of orders beside poison, of that without
+NOISE_SECONDS = 0.05  # of a p95 on two busy cores: a draft is often made in a tenth of a second
 CALLS = 30.0  # a second of all workers, all of them refused; at ease they make several times as many
-BOUNDS: dict[str, tuple[str, Callable[[Scene], float], float]] = {
-    "p95 from order to draft, others beside poison ÷ without (at most 1.10)": (
+BOUNDS: dict[str, tuple[str, Callable[[Evidence, Scene], Bounded]]] = {
+    "p95 order to draft, others beside poison ÷ without (at most 1.10, or 0.05 s more)": (
         "poison",
-        ratio("draft"),
-        SAME,
+        drafts_beside_poison,
     ),
-    "p95 from release to order, others beside poison ÷ without (at most 1.10)": (
+    "p95 release to order, others beside poison ÷ without (at most 1.10, or 0.05 s more)": (
         "poison",
-        ratio("order"),
-        SAME,
+        orders_beside_poison,
     ),
-    "refused calls to TikTok a second in a storm of 429 (at most 30)": ("storm", figure("tiktok"), CALLS),
-    "refused calls to Shopify a second in a storm of 429 (at most 30)": ("storm", figure("shopify"), CALLS),
+    "refused calls to TikTok a second in a storm of 429 (at most 30)": ("storm", calls_to_tiktok),
+    "refused calls to Shopify a second in a storm of 429 (at most 30)": ("storm", calls_to_shopify),
 }
 
 
@@ -479,7 +494,9 @@ def case(seen: Evidence, tiktok_id: str) -> str:
 
 def told_of_act(seen: Evidence, name: str, act: str, figure: str) -> Figure:
     scene = seen.story.scenes.get(act)
-    return Figure(name, round(scene.figures[figure], 2) if scene else NOT_PLAYED)
+    if scene is None:
+        return Figure(name, NOT_PLAYED)
+    return Figure(name, round(scene.figures[figure], 2) if figure in scene.figures else NOT_SEEN)
 
 
 TOLD_OF_ACTS: dict[str, tuple[str, str]] = {
