@@ -378,16 +378,19 @@ def beside_poison(seen: Evidence, scene: Scene, what: str) -> Bounded:
 
 
 def calls_to_tiktok(seen: Evidence, scene: Scene) -> Bounded:
-    return scene.figures.get("tiktok", 0), CALLS
+    return scene.figures.get("tiktok", 0), TO_TIKTOK
 
 
 def calls_to_shopify(seen: Evidence, scene: Scene) -> Bounded:
-    return scene.figures.get("shopify", 0), CALLS
+    return scene.figures.get("shopify", 0), TO_SHOPIFY
 
 
 SAME = 1.10  # p95 of orders beside poison, of that without
 NOISE_SECONDS = 0.05  # of a p95 on two busy cores: a draft is often made in a tenth of a second
-CALLS = 30.0  # a second of all workers, all of them refused; at ease they make several times as many
+TO_TIKTOK = 30.0  # a second of all workers; its budget halves with each refusal
+TO_SHOPIFY = (
+    60.0  # twenty a shop: each order that waits asks again when Shopify's Retry-After is over, two seconds
+)
 BOUNDS: dict[str, tuple[str, Callable[[Evidence, Scene], Bounded]]] = {
     "p95 order to draft, others beside poison ÷ without (at most 1.10, or 0.05 s more)": (
         "poison",
@@ -398,7 +401,7 @@ BOUNDS: dict[str, tuple[str, Callable[[Evidence, Scene], Bounded]]] = {
         orders_beside_poison,
     ),
     "refused calls to TikTok a second in a storm of 429 (at most 30)": ("storm", calls_to_tiktok),
-    "refused calls to Shopify a second in a storm of 429 (at most 30)": ("storm", calls_to_shopify),
+    "refused calls to Shopify a second in a storm of 429 (at most 60)": ("storm", calls_to_shopify),
 }
 
 
