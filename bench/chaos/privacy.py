@@ -1,11 +1,13 @@
 """Whether anything that the platforms ever said of a buyer lies anywhere, or is given out by any page of ours:
-tables, Valkey, log files, figures, exports, the file for support, the pages themselves.
+tables, Valkey, log files, figures, exports, the file for support, the pages themselves; spelled as JSON, HTML, an
+address or Python would spell it.
 """
 
-import json
+import html
 import re
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,11 @@ WORD = re.compile(r"\w+")
 PHONE = re.compile(
     r"(?<!\d)\d{11,13}(?!\d)"
 )  # with a country's code before the ten digits that are looked for
+ESCAPED = re.compile(
+    r"\\x(?:[0-9a-f]{2}){6,}(?![0-9a-f])"  # a column of bytes
+    r"|(?:\\u[0-9a-fA-F]{4})+|(?:\\x[0-9a-fA-F]{2})+|(?:\\[0-3][0-7]{2})+|(?:%[0-9a-fA-F]{2})+|\\."
+)
+COATS = 5  # of escapes, one over the other
 COLUMNS = """
 SELECT table_name, column_name FROM information_schema.columns
 WHERE table_schema = 'public' AND data_type IN ('text', 'character varying', 'json', 'jsonb', 'ARRAY', 'bytea')
@@ -34,17 +41,63 @@ TRIES = 5
 
 def find(values: set[str], logs: Path, app_url: str, domains: Sequence[str]) -> list[str]:
     """Where each of the values was found, as "place: its first letters"."""
-    spellings = {spelling: value for value in values for spelling in (value, json.dumps(value)[1:-1])}
-    words = {spelling: frozenset(WORD.findall(spelling)) for spelling in spellings}
     found = []
     for place, text in places(logs, app_url, domains):
-        there = set(WORD.findall(text)) | {number[-10:] for number in PHONE.findall(text)}
-        found += [
-            f"{place}: {spellings[spelling][:3]}…"
-            for spelling, needed in words.items()
-            if needed <= there and spelling in text
-        ]
+        found += [f"{place}: {value[:3]}…" for value in sorted(hits(values, text))]
     return found
+
+
+def hits(values: set[str], text: str) -> set[str]:
+    """The values that the text holds, in whatever spelling."""
+    found: set[str] = set()
+    for reading in readings(text):
+        there = set(WORD.findall(reading)) | {number[-10:] for number in PHONE.findall(reading)}
+        found |= {value for value in values if words_of(value) <= there and value in reading}
+    return found
+
+
+@cache
+def words_of(value: str) -> frozenset[str]:
+    return frozenset(WORD.findall(value))
+
+
+def readings(text: str) -> Iterator[str]:
+    """The text as it is, and with its escapes undone, one coat after the other; a form's + may stand for a space."""
+    for begun in {text, text.replace("+", " ")}:
+        reading = begun
+        for _ in range(COATS):
+            yield reading
+            bare = undone(reading)
+            if bare == reading:
+                break
+            reading = bare
+
+
+def undone(text: str) -> str:
+    """One coat of escapes less: of HTML, addresses, JSON and Python."""
+    return ESCAPED.sub(lambda found: letters(found[0]), html.unescape(text))
+
+
+def letters(escaped: str) -> str:
+    match escaped[:2]:
+        case "\\u":
+            return bytes.fromhex(escaped.replace("\\u", "")).decode("utf-16-be", "replace")
+        case "\\x":
+            return of_bytes(bytes.fromhex(escaped.replace("\\x", "")))
+        case "\\0" | "\\1" | "\\2" | "\\3" if len(escaped) > 2:
+            return of_bytes(bytes(int(octal, 8) for octal in escaped.split("\\")[1:]))
+        case _ if escaped[0] == "%":
+            return of_bytes(bytes.fromhex(escaped.replace("%", "")))
+        case _:
+            return {"n": "\n", "t": "\t"}.get(escaped[1], escaped[1])
+
+
+def of_bytes(raw: bytes) -> str:
+    """UTF-8, or a letter for each byte, as Python writes a text that is no bytes."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def places(logs: Path, app_url: str, domains: Sequence[str]) -> Iterator[tuple[str, str]]:

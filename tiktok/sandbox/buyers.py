@@ -12,8 +12,10 @@ SYLLABLES = (
 FIRST_NAMES = (
     "Avery", "Bodhi", "Celia", "Dario", "Elspeth", "Farid", "Greta", "Hollis", "Imani", "Jonas",
     "Keiko", "Lorcan", "Mabel", "Nadia", "Osric", "Petra", "Quentin", "Rhea", "Soren", "Tamsin",
-    "Ulric", "Vesna", "Wanda", "Xavier", "Yusuf", "Zelda",
+    "Ulric", "Vesna", "Wanda", "Xavier", "Yusuf", "Zelda", "Zoë", "Łukasz", "Aña", "Jürgen",
 )
+# What stands around a last name: many have letters and signs that every format spells in a way of its own.
+LAST_NAMES = ("{}", "{}", "{}", "O'{}", "{} & Söhne", "O'{} & Söhne", "{}-Åström")
 # fmt: on
 STREET_KINDS = ("Street", "Avenue", "Lane", "Road", "Terrace", "Court")
 US_PLACES = (
@@ -90,7 +92,7 @@ class Buyer:
 def invent(rng: random.Random, region: str) -> Buyer:
     """A buyer whose names, street, phone and alias are unlikely to occur anywhere else."""
     first = rng.choice(FIRST_NAMES)
-    last = _word(rng, 4).capitalize()
+    last = rng.choice(LAST_NAMES).format(_word(rng, 4).capitalize())
     token = f"{rng.randrange(36**6):07d}"
     buyer = Buyer(
         user_id=f"7494{rng.randrange(10**15):015d}",
