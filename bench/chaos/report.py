@@ -100,14 +100,60 @@ SHOWN_BY = {
         "test_status",
         "test_a_lost_valkey_and_a_silent_clock_take_no_web_host_out",
     ),
+    "a Valkey that does not answer": ("test_status", "test_the_status_tells_that_valkey_is_dead"),
+    "a clock that stands still": (
+        "test_status",
+        "test_the_status_tells_how_long_the_clock_has_been_silent",
+    ),
+    "pulls that stand still": ("test_status", "test_the_status_tells_how_old_the_oldest_pull_is"),
+    "a deploy in the middle of work": (
+        "test_turns",
+        "test_a_worker_that_is_told_to_stop_hands_its_rows_back_and_goes",
+    ),
+    "a stop while a platform does not answer": (
+        "test_turns",
+        "test_a_worker_that_is_told_to_stop_does_not_wait_for_ever",
+    ),
     "an upgrade under load": ("test_migrations", "test_no_migration_after_the_first_holds_a_large_table"),
     "differences that nobody told of": (
         "test_counterparts",
         "test_yesterday_is_compared_once_when_the_night_is_over_where_the_shop_is",
     ),
+    "a night whose comparison came to nothing": (
+        "test_counterparts",
+        "test_a_comparison_that_came_to_nothing_is_tried_again_a_few_times_an_hour_apart",
+    ),
+    "a comparison that a person asks for": (
+        "test_proof",
+        "test_a_comparison_is_asked_for_once_and_the_page_follows_it",
+    ),
+    "an order that only a comparison finds": (
+        "test_proof",
+        "test_an_order_that_we_missed_is_found_and_taken_in",
+    ),
+    "an order in Shopify that its row does not name": (
+        "test_counterparts",
+        "test_an_order_that_shopify_has_and_its_row_does_not_name_is_brought_home",
+    ),
+    "a permission that was taken back": (
+        "test_alerts",
+        "test_a_lost_permission_is_told_once_and_again_only_when_it_is_lost_again",
+    ),
+    "rows that come to nothing, of any kind": (
+        "test_alerts",
+        "test_a_row_of_any_kind_that_comes_to_nothing_is_told_and_counted",
+    ),
+    "a tracking number that TikTok does not get": (
+        "test_alerts",
+        "test_a_number_that_gets_no_nearer_to_tiktok_is_told_before_the_deadline",
+    ),
     "a deadline that nobody sees": (
         "test_alerts",
         "test_a_deadline_is_told_twelve_hours_before_and_four_hours_before_and_is_over_when_it_is_shipped",
+    ),
+    "a page that says other than its generator": (
+        "test_chaos",
+        "test_the_page_has_the_shape_that_the_generator_gives_it",
     ),
 }
 
