@@ -81,8 +81,7 @@ def state_of(connection: Connection, overdue: datetime | None, still: bool) -> S
         return State.PAUSED
     if still:
         return State.STILL
-    pulled = connection.tiktok_pulled_at or connection.started_at
-    if (overdue and overdue < now - OVERDUE) or pulled < now - 3 * settings.PULL_EVERY:
+    if (overdue and overdue < now - OVERDUE) or connection.pulled_at < now - 3 * settings.PULL_EVERY:
         return State.BEHIND
     if connection.grant_ends_at and connection.grant_ends_at < now + GRANT_SHORT:
         return State.SHORT

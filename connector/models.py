@@ -156,6 +156,11 @@ class Connection(Work):
         return self.grant_ends_at is not None and self.grant_ends_at - timezone.now() <= GRANT_WARNING
 
     @property
+    def pulled_at(self) -> datetime:
+        """When the pull that is further behind last read its side to the end; before that, since the start."""
+        return min(self.tiktok_pulled_at or self.started_at, self.shopify_pulled_at or self.started_at)
+
+    @property
     def paused(self) -> bool:
         return bool(self.paused_reason)
 

@@ -9,13 +9,14 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count, Max, Min, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Least
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
 from connector.models import ASKING, ROWS, Alert, Connection, Heartbeat, Order
 
+SIDES = ("tiktok", "shopify")
 migrated = False  # once true it stays true for this process
 
 
@@ -55,7 +56,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     gauge(
         registry,
         "pull_age_seconds",
-        "Since the last pull of the active connection that waits longest for one; if none was, since it was connected",
+        "Since the last pull, of TikTok or Shopify, for which an active connection waits longest, or since it was connected",
         now["pull_age_seconds"],
     )
     gauge(registry, "connections_paused", "Connections that wait for a person", now["connections_paused"])
@@ -86,8 +87,8 @@ def status() -> dict[str, Any]:
     """Plain figures, the same for /statusz and /metrics. Ages in seconds, -1 where there is none yet."""
     beat = Heartbeat.objects.filter(name="clock").aggregate(at=Max("at"))["at"]
     active = Connection.objects.filter(active=True)
-    # One that was never pulled counts from when it was connected.
-    read_to = Coalesce("tiktok_pulled_at", "tiktok_cursor", "started_at")
+    # The side that is further behind counts; one that was never pulled counts from when it was connected.
+    read_to = Least(*(Coalesce(f"{side}_pulled_at", f"{side}_cursor", "started_at") for side in SIDES))
     pulled = active.filter(paused_reason="").aggregate(at=Min(read_to))["at"]
     return {
         "valkey": valkey(),

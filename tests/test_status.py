@@ -1,5 +1,6 @@
 """What machines ask: /readyz speaks of the database and its migrations only, /statusz tells what is dead."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -70,8 +71,28 @@ def test_the_status_tells_how_old_the_oldest_pull_is(db, settings):
     for number, minutes in (("7495000000000000001", 1), ("7495000000000000002", 30)):
         one = connect(shop, number, "Fig & Fleece")
         pulled = timezone.now() - timedelta(minutes=minutes)
-        Connection.objects.filter(pk=one.pk).update(tiktok_pulled_at=pulled, due_at=None)
+        Connection.objects.filter(pk=one.pk).update(
+            tiktok_pulled_at=pulled, shopify_pulled_at=timezone.now(), due_at=None
+        )
     assert 1800 <= statusz(settings)["pull_age_seconds"] < 1860
+
+
+@pytest.mark.parametrize("side", ["tiktok", "shopify"])
+def test_the_status_tells_of_a_pull_that_is_dead_while_the_other_goes_on(db, settings, side):
+    connect(make_shop(), "7495000000000000001", "Fig & Fleece")
+    now = timezone.now()
+    pulled = {"tiktok_pulled_at": now, "shopify_pulled_at": now}
+    Connection.objects.update(started_at=now - timedelta(days=9), **pulled)
+    assert 0 <= statusz(settings)["pull_age_seconds"] < 60
+    Connection.objects.update(**{f"{side}_pulled_at": now - timedelta(hours=2)})
+    assert 7200 <= statusz(settings)["pull_age_seconds"] < 7260
+    Connection.objects.update(**{f"{side}_pulled_at": None, f"{side}_cursor": now - timedelta(hours=3)})
+    assert 10_800 <= statusz(settings)["pull_age_seconds"] < 10_860
+    token = {"Authorization": "Bearer open"}
+    found = re.search(
+        r"connector_pull_age_seconds ([\d.]+)", Client().get("/metrics", headers=token).content.decode()
+    )
+    assert 10_800 <= float(found[1]) < 10_860
 
 
 def test_the_status_tells_of_a_connection_that_was_never_pulled(db, settings):
@@ -90,7 +111,12 @@ def test_a_connection_that_goes_on_after_a_pause_counts_from_where_it_has_read_t
     one = connect(make_shop(), "7495000000000000001", "Fig & Fleece")
     began, read_to = (timezone.now() - timedelta(days=days) for days in (90, 1))
     Connection.objects.filter(pk=one.pk).update(
-        started_at=began, tiktok_cursor=read_to, tiktok_pulled_at=read_to, paused_reason="tiktok_access_lost"
+        started_at=began,
+        tiktok_cursor=read_to,
+        tiktok_pulled_at=read_to,
+        shopify_cursor=read_to,
+        shopify_pulled_at=read_to,
+        paused_reason="tiktok_access_lost",
     )
     Connection.objects.get(pk=one.pk).resume()
     assert 86_400 <= statusz(settings)["pull_age_seconds"] < 86_460
