@@ -252,10 +252,10 @@ def correct_address(order: Order, source: Source, changes: list[dict[str, Any]])
         return {}
     if order.shopify_state or source.status == "ON_HOLD":
         return {}
-    if order.parcels.exclude(state=ParcelState.WITHDRAWN).exists():
+    never = order.addressed_as_of is None  # completed before TikTok gave an address: it gets one in any case
+    if not never and order.parcels.exclude(state=ParcelState.WITHDRAWN).exists():
         told = told_of_address(order, source)
         return {"changed_lines": [*changes, {"what": ADDRESS, "told": told}]} if told else {}
-    never = order.addressed_as_of is None  # completed before TikTok gave an address
     note = words_after_the_hold(order) if never else None
     order.hold_on()
     shopify_for(order.shop).set_order_address(order.order_gid, address, note)

@@ -91,6 +91,21 @@ def test_a_person_completes_it_without_an_address_and_it_gets_one_when_tiktok_gi
     assert world.order(order.tiktok_id).addressed_as_of
 
 
+def test_an_order_that_was_completed_and_shipped_by_hand_in_the_hold_gets_its_address_all_the_same(world):
+    order = world.placed()
+    world.pass_time(2)
+    world.store.complete_draft(order.draft_gid)
+    world.settle()
+    order = world.order(order.tiktok_id)
+    world.store.fulfill(order.order_gid, company="UPS", numbers=["1Z410E7W0392751591"])
+    world.settle()
+    assert street_of(world, order) == ""
+    world.release_hold()
+    order = world.order(order.tiktok_id)
+    assert street_of(world, order)
+    assert order.reason == ""
+
+
 def test_a_draft_that_has_its_address_does_not_wait_for_one_that_tiktok_no_longer_shows(world):
     world.shopify.settings.change(ready_after=1.0)
     order = world.placed()
