@@ -56,7 +56,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     gauge(
         registry,
         "pull_age_seconds",
-        "Of the active connections: since the pull that is furthest behind, or since a connection that has none was made",
+        "Of the active connections: since the pull that is furthest behind, or since one without a pull was made",
         now["pull_age_seconds"],
     )
     gauge(registry, "connections_paused", "Connections that wait for a person", now["connections_paused"])
