@@ -1,5 +1,5 @@
 """python -m bench.chaos [quick|full] [--orders N] [--seed S] [--rate R] [--kills K] [--acts all|none|NAMES]
-[--write] [--keep-logs FOLDER]
+[--replays N] [--write] [--keep-logs FOLDER]
 """
 
 import argparse
@@ -58,6 +58,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int)
     parser.add_argument("--rate", type=float, help="orders a second")
     parser.add_argument("--acts", help=f"all, none, or some of {','.join(ACTS)}: after the main story")
+    parser.add_argument("--replays", type=int, help="how often every event is answered again at the end")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--write", action="store_true", help="write docs/reliability.md")
     parser.add_argument("--keep-logs", type=Path, help="copy the programs' logs into a new folder")
@@ -70,6 +71,8 @@ def size_of(asked: argparse.Namespace) -> Size:
     changes = {name: getattr(asked, name) for name in ("orders", "kills", "rate") if getattr(asked, name)}
     if "orders" in changes and "kills" not in changes:
         changes["kills"] = max(QUICK.kills, min(FULL.kills, changes["orders"] // 30))
+    if asked.replays is not None:
+        changes["replays"] = asked.replays
     if asked.acts:
         changes["acts"] = acts_of(asked.acts)
     changes["patience"] = max(size.patience, 0.5 * changes.get("orders", 0))

@@ -42,6 +42,7 @@ class Size:
     patience: float = 60.0
     name: str = "quick"
     acts: tuple[str, ...] = ()  # after the main story
+    replays: int = 2  # of every event, at the end
 
     @property
     def promises_times(self) -> bool:

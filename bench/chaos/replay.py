@@ -1,4 +1,4 @@
-"""When all is quiet, every event is answered once more, twice: nothing of it may reach a platform."""
+"""When all is quiet, every event is answered anew, as often as the size says: nothing of it may reach a platform."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,6 @@ from bench.chaos.stage import Stage
 if TYPE_CHECKING:
     from bench.chaos.run import Run
 
-TIMES = 2
 LEAST_PATIENCE = 60.0
 SLOWEST = 30.0  # events a second; several times as many are answered under load
 ACCESS = ("app_installed", "token_granted", "token_exchanged", "token_refreshed")  # nothing of an order
@@ -28,7 +27,7 @@ def replay(run: "Run") -> Replay:
 
     done = Replay()
     began = len(run.stage.tiktok.ledger), len(run.stage.shopify.ledger)
-    for time in range(TIMES):
+    for time in range(run.story.size.replays):
         now = timezone.now()
         # As it came in: nothing of the first answer is left that could spare the second.
         count = InboxEvent.objects.update(

@@ -34,8 +34,8 @@ pull comes every three seconds instead of every five minutes, so a time is told 
 - Grant: a seller takes TikTok's permission back, orders go on coming, and the consent is given anew.
 - Drift: a merchant edits, deletes and completes held drafts and cancels orders, and no webhook tells of it.
 
-When nothing moves any more, every event that ever came is made due again and answered anew, twice. Then the ledgers
-and our own tables are compared. Every figure of the first table has to be 0, or at most what its line says; ratios of
+When nothing moves any more, every event that ever came is made due again and answered anew, as often as the command
+above says. Then the ledgers and our own tables are compared. Every figure of the first table has to be 0, or at most what its line says; ratios of
 times are promised of runs of 5,000 orders or more.
 
 """
@@ -187,7 +187,7 @@ def page(figures: Iterable[Figure], *, size: Size, seed: int, day: date) -> str:
 def words_of(size: Size, seed: int) -> str:
     acts = ",".join(size.acts) if size.acts else "none"
     numbers = f"--orders {size.orders} --rate {size.rate:g} --kills {size.kills}"
-    return f"{size.name} {numbers} --acts {acts} --seed {seed}"
+    return f"{size.name} {numbers} --acts {acts} --replays {size.replays} --seed {seed}"
 
 
 def shown_by(trouble: str) -> str:
