@@ -44,7 +44,14 @@ def look_again(order: Order, by: str) -> None:
     """Read both platforms again, now, and try what stopped once more."""
     with transaction.atomic():
         note(order, "look again", by)
-        order.wake(draft_touched=True, order_touched=True, cancel_tries=0, attempts=0, failing_since=None)
+        order.wake(
+            draft_touched=True,
+            order_touched=True,
+            fulfillments_read_at=None,
+            cancel_tries=0,
+            attempts=0,
+            failing_since=None,
+        )
         wake_all(order.parcels.filter(state=ParcelState.WAITING), attempts=0, failing_since=None)
     bell.ring(order.shop_id)
 
@@ -162,13 +169,15 @@ def as_fulfilled(parcel: Parcel) -> dict[str, Any]:
 
 def mark_seen(parcel: Parcel, by: str) -> None:
     """A person has seen what stands against a parcel. A number that TikTok will not take is kept, and not sent."""
-    kept = ParcelState.KEPT if parcel.state == ParcelState.WAITING else parcel.state
     with transaction.atomic():
-        seen = Parcel.objects.filter(pk=parcel.pk, state=parcel.state, reason=parcel.reason)
-        if seen.filter(reason__in=PARCEL_NEWS).update(state=kept, reason="", detail={}, due_at=None):
-            note(parcel.order, f"dismiss {parcel.reason}", by, parcel)
-            if kept != parcel.state:
-                parcel.noted("moved", new=kept)
+        now = Parcel.objects.select_for_update().get(pk=parcel.pk)
+        if (now.state, now.reason) != (parcel.state, parcel.reason) or now.reason not in PARCEL_NEWS:
+            return
+        note(now.order, f"dismiss {now.reason}", by, now)
+        if now.state == ParcelState.WAITING:
+            now.shift(ParcelState.KEPT)
+        else:
+            Parcel.objects.filter(pk=now.pk).update(reason="", detail={}, due_at=None)
 
 
 def note(order: Order, what: str, by: str, parcel: Parcel | None = None) -> None:

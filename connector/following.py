@@ -55,6 +55,9 @@ def follow(order: Order) -> None:
     if order.order_touched:
         facts |= read_shopify_order(order)
         order.shopify_state = facts["shopify_state"]
+    if order.fulfillments_read_at is None:  # a person said: look again
+        store_fulfillment_events(order)
+        facts |= {"fulfillments_read_at": timezone.now()}
     if source.cancelled:
         return cancel_finalized(order, facts)
     sent = {number for (number,) in sql.rows(NUMBERS, [order.pk])}

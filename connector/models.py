@@ -17,7 +17,7 @@ from connector import sql
 from connector.outcomes import OUTCOME
 from connector.policy import Policy
 from connector.states import ENDED, IN_SHOPIFY, KEPT_OUT, MOVES, ON_ITS_WAY, OrderState, ParcelState
-from connector.work import PlatformError, Work, wake_all
+from connector.work import Overtaken, PlatformError, Work, wake_all
 from shopify_app.models import Shop
 from shopify_app.webhooks import COMPLIANCE
 
@@ -586,6 +586,18 @@ class Parcel(Work):
             raise IllegalMove(f"{self.ref}: {self.state} -> {to}")
         old, reason = self.state, facts.setdefault("reason", "")
         self.succeed(due_at, note=self.note("moved", old=old, new=to, reason=reason), state=to, **facts)
+
+    def shift(self, to: str, *, due_at: datetime | None = None, **facts: Any) -> None:
+        """`move` for a row that has no worker and is locked by our transaction. Raises Overtaken if it moved before."""
+        if to not in MOVES[self.state]:
+            raise IllegalMove(f"{self.ref}: {self.state} -> {to}")
+        facts = {"reason": "", "detail": {}} | facts | {"state": to, "due_at": due_at}
+        note = self.note("moved", new=to, reason=facts["reason"])
+        sets, stored = self._columns(facts)
+        update = f"UPDATE connector_parcel SET {', '.join(sets)} WHERE id = %s AND state = %s"  # noqa: S608
+        if not sql.change_and_insert(update, [*stored, self.pk, self.state], note):
+            raise Overtaken(self.ref)
+        self._remember(facts)
 
     def ask(self, reason: str, detail: dict[str, Any] | None = None, **facts: Any) -> None:
         detail = detail or {}

@@ -16,7 +16,7 @@ from django.utils import timezone
 import tiktok.errors
 from connector import carriers, rules, sql
 from connector.models import Connection, Order, OrderLine, Parcel, rest_in_pause
-from connector.platforms import tiktok_for
+from connector.platforms import shopify_for, tiktok_for
 from connector.reading import read
 from connector.states import ParcelState as State
 from connector.work import backoff
@@ -29,7 +29,10 @@ from tiktok.records import Provider, Tracking
 COMBINED_ORDERS = 20  # TikTok contract 5.1: at most so many orders share a number
 PROVIDERS_FOR = 3600.0  # seconds; TikTok contract 5.3: cache for hours, refresh when TikTok refuses one
 PROVIDERS_FRESH = 60.0  # seconds: so young a list is not what TikTok's refusal is about
+FORMER = (State.REPLACED, State.WITHDRAWN)
 NO_LONGER = ("CANCELLED", "ERROR", "FAILURE")
+ORPHANED = "fulfillment_cancelled"  # the reason of a parcel that TikTok has and no fulfillment stands for
+FURTHER = "several_numbers"
 PUT_RIGHT = "correct tracking"  # a person's choice, as the log has it
 
 TAKE_UNITS = """
@@ -39,8 +42,12 @@ UPDATE connector_orderline SET parcel_id = %s WHERE id IN (
     ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
 """
 LINE_IDS = "SELECT shopify_line_gid FROM connector_orderline WHERE order_id = %s AND shopify_line_gid <> ''"
+LOCK_ORDER = "SELECT FROM connector_order WHERE id = %s FOR UPDATE"
 UNITS_TO_SHIP = "SELECT tiktok_line_id FROM connector_orderline WHERE parcel_id = %s AND NOT cancelled"
 CARRIER_LINKS = "SELECT company, provider_id FROM connector_carrierlink WHERE connection_id = %s"
+WAKE_SHORT = """
+UPDATE connector_parcel SET due_at = %s WHERE order_id = %s AND state = %s AND reason = 'too_few_units'
+"""
 BEING_SENT = """
 SELECT EXISTS (
     SELECT FROM connector_parcel
@@ -98,7 +105,7 @@ def newest(order: Order, fulfillment: Fulfillment, asked_at: datetime) -> bool:
 
 def agree(order: Order, fulfillment: Fulfillment, known: Sequence[Parcel]) -> None:
     if fulfillment.status in NO_LONGER:
-        return withdraw(known)
+        return withdraw(order, known)
     named = numbers_of(fulfillment)
     gone = [
         parcel
@@ -108,10 +115,11 @@ def agree(order: Order, fulfillment: Fulfillment, known: Sequence[Parcel]) -> No
     ]
     for at, (number, company) in enumerate(named.items()):
         parcel = next((other for other in known if other.number == number), None)
-        if parcel is not None and parcel.state == State.REPLACED and gone and not put_right(parcel):
+        if parcel is not None and parcel.state in FORMER and gone and not put_right(parcel):
             come_back(parcel, company, replaces=gone.pop(0))
         elif parcel is not None:
             renew(parcel, company)
+            revive(parcel, fulfillment, known)
         elif at == 0 or gone:
             make(order, fulfillment, number, company, replaces=gone.pop(0) if gone else None)
         else:
@@ -130,28 +138,36 @@ def numbers_of(fulfillment: Fulfillment) -> dict[str, str]:
     return found or {"": company}
 
 
-def withdraw(parcels: Iterable[Parcel]) -> None:
+def withdraw(order: Order, parcels: Iterable[Parcel]) -> None:
     """The fulfillment was cancelled: what TikTok has not heard of goes back, what it has is a person's matter."""
     for parcel in parcels:
         if parcel.state in (State.WAITING, State.KEPT):
-            with transaction.atomic():
-                OrderLine.objects.filter(parcel=parcel).update(parcel=None)
-                Parcel.objects.filter(pk=parcel.pk).update(
-                    state=State.WITHDRAWN, due_at=None, leased_until=None, reason="", detail={}
-                )
-                parcel.noted("moved", new=State.WITHDRAWN)
-        elif parcel.state == State.ACCEPTED:
-            Parcel.objects.filter(pk=parcel.pk).update(reason="fulfillment_cancelled")
             OrderLine.objects.filter(parcel=parcel).update(parcel=None)
-            parcel.noted("asked", reason="fulfillment_cancelled")
+            parcel.shift(State.WITHDRAWN, leased_until=None)
+        elif parcel.state == State.ACCEPTED:
+            Parcel.objects.filter(pk=parcel.pk).update(reason=ORPHANED)
+            OrderLine.objects.filter(parcel=parcel).update(parcel=None)
+            parcel.noted("asked", reason=ORPHANED)
+    sql.change(WAKE_SHORT, [timezone.now(), order.pk, State.WAITING])
 
 
 def renew(parcel: Parcel, company: str) -> None:
     """The number is known; its company may be new, which is worth another try and newer than what a person chose."""
     if parcel.company != company:
         parcel.wake(company=company, chosen_provider="")
-    elif parcel.state == State.WITHDRAWN:
-        parcel.wake(state=State.WAITING)
+
+
+def revive(parcel: Parcel, fulfillment: Fulfillment, known: Sequence[Parcel]) -> None:
+    """The fulfillment stands: what lacks its units, because it failed before or there were none left, seeks them."""
+    if parcel.state == State.WITHDRAWN:
+        if any(other.state in (State.WAITING, State.ACCEPTED) for other in known):
+            return parcel.shift(State.KEPT, reason=FURTHER)
+        parcel.shift(State.WAITING, due_at=timezone.now(), replaces_id=replaced_by(parcel))
+    if parcel.state == State.WAITING and not parcel.units.exists():
+        return fit_out(parcel, fulfillment)
+    if parcel.state == State.ACCEPTED and parcel.reason == ORPHANED and not lack(parcel, fulfillment):
+        Parcel.objects.filter(pk=parcel.pk).update(reason="", detail={})
+    return None
 
 
 def put_right(parcel: Parcel) -> bool:
@@ -161,19 +177,13 @@ def put_right(parcel: Parcel) -> bool:
 
 def come_back(parcel: Parcel, company: str, replaces: Parcel) -> None:
     """Shopify has a former number again: it takes the place of the one that had taken its own."""
-    Parcel.objects.filter(pk=parcel.pk).update(
-        state=State.WAITING,
-        company=company,
-        replaces=standing_package(replaces) or replaces,
-        sent_at=None,
-        due_at=timezone.now(),
-    )
-    parcel.noted("moved", old=State.REPLACED, new=State.WAITING)
+    standing = standing_package(replaces) or replaces
+    parcel.shift(State.WAITING, due_at=timezone.now(), company=company, replaces_id=standing.pk, sent_at=None)
     give_way(replaces, parcel)
 
 
 def make(order: Order, fulfillment: Fulfillment, number: str, company: str, replaces: Parcel | None) -> None:
-    """A parcel with its units, taken in one transaction; or with the reason why it has none."""
+    """A parcel with the units of the one that it replaces, or else with its fulfillment's."""
     fields = {
         "order": order,
         "shop_id": order.shop_id,
@@ -185,25 +195,22 @@ def make(order: Order, fulfillment: Fulfillment, number: str, company: str, repl
     }
     if replaces is None:
         replaces = orphan(order)
-    if foreign := foreign_lines(order, fulfillment):
-        Parcel.objects.create(**fields, reason="foreign_line", detail={"lines": foreign})
-        return
-    try:
-        with transaction.atomic():
-            if replaces is None:
-                parcel = Parcel.objects.create(**fields, due_at=timezone.now())
-            else:
-                parcel = replace(replaces, **fields)
-            if replaces is None or not parcel.units.exists():
-                take_units(parcel, fulfillment)
-    except TooFewUnits as error:
-        Parcel.objects.create(**fields, reason="too_few_units", detail={"line": str(error)})
+    if replaces is None:
+        return fit_out(Parcel.objects.create(**fields, due_at=timezone.now()), fulfillment)
+    new = replace(replaces, **fields)
+    return None if new.units.exists() else fit_out(new, fulfillment)
+
+
+def replaced_by(parcel: Parcel) -> int | None:
+    """The id of what a parcel takes the place of, by what TikTok has now."""
+    standing = standing_package(parcel) or orphan(parcel.order)
+    return standing.pk if standing else parcel.replaces_id
 
 
 def orphan(order: Order) -> Parcel | None:
     """A parcel that TikTok has and whose fulfillment is gone: the next number corrects it."""
-    where = "order_id = %s AND state = %s AND reason = 'fulfillment_cancelled' ORDER BY id LIMIT 1"
-    return next(iter(sql.find(Parcel, where, [order.pk, State.ACCEPTED])), None)
+    where = "order_id = %s AND state = %s AND reason = %s ORDER BY id LIMIT 1"
+    return next(iter(sql.find(Parcel, where, [order.pk, State.ACCEPTED, ORPHANED])), None)
 
 
 def replace(old: Parcel, **fields: Any) -> Parcel:
@@ -219,10 +226,31 @@ def replace(old: Parcel, **fields: Any) -> Parcel:
 def give_way(old: Parcel, new: Parcel) -> None:
     OrderLine.objects.filter(parcel=old).update(parcel=new)
     if old.state == State.WAITING:
-        Parcel.objects.filter(pk=old.pk).update(
-            state=State.REPLACED, due_at=None, leased_until=None, reason="", detail={}
-        )
-        old.noted("moved", old=State.WAITING, new=State.REPLACED)
+        old.shift(State.REPLACED, leased_until=None)
+
+
+def fit_out(parcel: Parcel, fulfillment: Fulfillment) -> None:
+    """Give a parcel its units; without them it says why, and is tried again when its fulfillment is read again."""
+    row = Parcel.objects.filter(pk=parcel.pk)
+    if short := lack(parcel, fulfillment):
+        reason, detail = short
+        row.update(reason=reason, detail=detail, due_at=None)
+        if reason != parcel.reason:
+            parcel.noted("asked", reason=reason, detail=detail)
+    elif parcel.reason:
+        row.update(reason="", detail={}, due_at=timezone.now(), replaces=replaced_by(parcel))
+
+
+def lack(parcel: Parcel, fulfillment: Fulfillment) -> tuple[str, dict[str, Any]] | None:
+    """Take all the units of its fulfillment for a parcel that has none; or the reason why it cannot have them."""
+    if foreign := foreign_lines(parcel.order, fulfillment):
+        return "foreign_line", {"lines": foreign}
+    try:
+        with transaction.atomic():
+            take_units(parcel, fulfillment)
+    except TooFewUnits as error:
+        return "too_few_units", {"line": str(error)}
+    return None
 
 
 def foreign_lines(order: Order, fulfillment: Fulfillment) -> list[str]:
@@ -246,7 +274,7 @@ def keep_further(order: Order, fulfillment: Fulfillment, number: str, company: s
         order=order,
         shop_id=order.shop_id,
         state=State.KEPT,
-        reason="several_numbers",
+        reason=FURTHER,
         fulfillment_gid=fulfillment.id,
         fulfillment_name=fulfillment.name,
         number=number,
@@ -277,7 +305,7 @@ def waiting(parcel: Parcel) -> None:
         return parcel.wait(None)
     units = {unit_id for (unit_id,) in sql.rows(UNITS_TO_SHIP, [parcel.pk])}
     if not units:
-        return parcel.ask("too_few_units")
+        return seek_units(parcel)
     source = read(parcel.order)
     if source is None:
         return parcel.ask("order_not_found")
@@ -303,6 +331,22 @@ def waiting(parcel: Parcel) -> None:
     if standing:
         return correct(parcel, standing, source, carrier)
     return push(parcel, [unit_id for unit_id, shipment in held.items() if not shipment.number])
+
+
+def seek_units(parcel: Parcel) -> None:
+    """There were none left for it: another fulfillment may have given some back, and its own may be gone by now."""
+    fulfillment = shopify_for(parcel.order.shop).get_fulfillment(parcel.fulfillment_gid)
+    if fulfillment is None or parcel.units.exists():  # it has some, which TikTok cancelled
+        return parcel.ask("too_few_units")
+    with transaction.atomic():
+        sql.rows(LOCK_ORDER, [parcel.order_id])  # who takes its units has it, as in `take`
+        if fulfillment.status in NO_LONGER:
+            return parcel.move(State.WITHDRAWN, detail={})
+        if parcel.number not in numbers_of(fulfillment):  # its own event is on the way
+            return parcel.ask("too_few_units")
+        if short := lack(parcel, fulfillment):
+            return parcel.ask(*short)
+        return parcel.wait(timezone.now(), replaces_id=replaced_by(parcel))
 
 
 def told(parcel: Parcel, held: Collection[Shipment]) -> bool:
@@ -486,8 +530,7 @@ def corrected(parcel: Parcel, standing: Parcel) -> None:
     """TikTok has this number in the place of the standing one, and no correction is left."""
     with transaction.atomic():
         parcel.order.wake()  # the order's row before its parcels', as in `take`: neither waits for the other's
-        Parcel.objects.filter(pk=standing.pk).update(state=State.REPLACED, reason="", detail={})
-        standing.noted("moved", old=State.ACCEPTED, new=State.REPLACED)
+        standing.shift(State.REPLACED)
         accepted(parcel, package_id=standing.package_id, corrections=1)
 
 

@@ -562,8 +562,8 @@ ROWS = (
             "another number."
         ),
         _(
-            "Compare the fulfillments in Shopify with the order in TikTok, cancel the surplus one and look "
-            "again."
+            "Compare the fulfillments in Shopify with the order in TikTok and cancel the surplus one: the other "
+            "then goes by itself, or when you look again."
         ),
         LOOK_AGAIN,
     ),

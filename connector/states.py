@@ -44,7 +44,7 @@ MOVES: dict[str, frozenset[str]] = {
     Parcel.ACCEPTED: frozenset({Parcel.REPLACED}),
     Parcel.KEPT: frozenset({Parcel.WAITING, Parcel.WITHDRAWN}),
     Parcel.REPLACED: frozenset({Parcel.WAITING}),
-    Parcel.WITHDRAWN: frozenset({Parcel.WAITING}),
+    Parcel.WITHDRAWN: frozenset({Parcel.WAITING, Parcel.KEPT}),
 }
 
 # A Shopify order stands behind these.

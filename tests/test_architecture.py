@@ -128,6 +128,19 @@ def test_only_the_settings_read_the_environment():
         assert "environ" not in source.replace("environment", "") and "getenv" not in source, name
 
 
+DOORS = {"connector.models"}  # Order.move, Parcel.move and Parcel.shift
+WRITES = ("update", "bulk_update", "wake", "keep", "release", "succeed", "wait", "ask")
+
+
+def test_a_state_is_written_by_its_doors_only():
+    """They know which moves there are, and write the log by the same statement."""
+    for name in modules("connector").keys() - DOORS:
+        for node in ast.walk(ast.parse(ALL[name].read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in WRITES:
+                written = {keyword.arg for keyword in node.keywords}
+                assert "state" not in written, f"{name}:{node.lineno}"
+
+
 def test_every_room_exists_under_the_name_that_this_test_knows():
     for rooms in FLOORS[1:-1]:
         assert rooms & {name.removeprefix("connector.") for name in modules("connector")}

@@ -419,6 +419,109 @@ def test_more_units_than_tiktok_has_left_are_a_question(world):
     assert OrderLine.objects.filter(order=order, parcel=None).count() == 2
 
 
+def test_what_lacked_units_goes_when_another_fulfillment_gives_some_back(world):
+    order, line = one_unit_short(world)
+    surplus = ship(world, order, "UPS", MISTYPED, lines={line: 1})
+    ship(world, order, "UPS", UPS, lines={line: 1})
+    assert Parcel.objects.get(number=UPS).reason == "too_few_units"
+    world.store.cancel_fulfillment(surplus.id)
+    world.settle()
+    assert Parcel.objects.get(number=UPS).state == State.ACCEPTED
+    assert shipped(world) == [(UPS, "UPS", 1)]
+
+
+def one_unit_short(world: World) -> tuple[Order, str]:
+    """An order of two in Shopify, of which TikTok has cancelled one; and its line."""
+    order = world.finalized(lines=[("TEE-BLK-M", 2)])
+    world.tiktok.cancel_lines(order.tiktok_id, 1)
+    world.settle()
+    return order, order.lines.first().shopify_line_gid
+
+
+def test_looking_again_sees_a_surplus_fulfillment_that_was_cancelled_unheard(world):
+    order, line = one_unit_short(world)
+    surplus = ship(world, order, "UPS", MISTYPED, lines={line: 1})
+    ship(world, order, "UPS", UPS, lines={line: 1})
+    choices.look_again(order, by="7")
+    world.settle()
+    assert Parcel.objects.get(number=UPS).reason == "too_few_units"
+    world.shopify.webhooks.drop(5)
+    world.pass_time(2)
+    world.store.cancel_fulfillment(surplus.id)
+    choices.look_again(order, by="7")
+    world.settle()
+    states = dict(Parcel.objects.filter(order=order).values_list("number", "state"))
+    assert states == {MISTYPED: State.WITHDRAWN, UPS: State.ACCEPTED}
+
+
+def test_units_that_tiktok_had_with_a_surplus_number_get_the_other_by_correction(world):
+    order, line = one_unit_short(world)
+    surplus = ship(world, order, "UPS", UPS, lines={line: 1})
+    ship(world, order, "UPS", UPS_TOO, lines={line: 1})
+    assert Parcel.objects.get(number=UPS_TOO).reason == "too_few_units"
+    world.store.cancel_fulfillment(surplus.id)
+    world.settle()
+    states = dict(Parcel.objects.filter(order=order).values_list("number", "state"))
+    assert states == {UPS: State.REPLACED, UPS_TOO: State.ACCEPTED}
+    assert [entry["number"] for entry in world.tiktok_effects("correction")] == [UPS_TOO]
+
+
+def test_looking_again_at_a_foreign_line_says_so_again(world):
+    order = world.finalized()
+    world.store.edit_order_lines(order.order_gid, add=[("MUG-WHT", 1)])
+    ship(world, order, "UPS", UPS)
+    choices.look_again(order, by="7")
+    world.settle()
+    assert world.parcel(order).reason == "foreign_line"
+
+
+def read_as(world: World, order: Order, gid: str, *statuses: str) -> None:
+    """The fulfillment is read with one status after the other."""
+    reading = shopify_for(world.shop).get_fulfillment(gid)
+    for status in statuses:
+        assert parcels.take(order, replace(reading, status=status), timezone.now())
+
+
+def test_a_fulfillment_that_failed_and_succeeded_after_all_is_sent_with_its_units(world):
+    order = world.finalized(lines=[("TEE-BLK-M", 2)])
+    fulfillment = world.store.fulfill(order.order_gid, company="UPS", numbers=[UPS, UPS_TOO])
+    read_as(world, order, fulfillment.id, "SUCCESS", "ERROR")
+    assert {parcel.state for parcel in order.parcels.all()} == {State.WITHDRAWN}
+    read_as(world, order, fulfillment.id, "SUCCESS")
+    world.settle()
+    states = dict(Parcel.objects.filter(order=order).values_list("number", "state"))
+    assert states == {UPS: State.ACCEPTED, UPS_TOO: State.KEPT}
+    assert shipped(world) == [(UPS, "UPS", 2)]
+    told = order.log.filter(parcel__number=UPS, what="moved").values_list("old", "new")
+    assert list(told) == [("waiting", "withdrawn"), ("withdrawn", "waiting"), ("waiting", "accepted")]
+
+
+def test_a_number_that_was_withdrawn_and_comes_again_takes_the_place_of_the_one_that_waits(world):
+    order = world.finalized()
+    fulfillment = world.store.fulfill(order.order_gid, company="UPS", numbers=[UPS])
+    reading = shopify_for(world.shop).get_fulfillment(fulfillment.id)
+    other = replace(reading, tracking=(TrackingInfo("UPS", UPS_TOO, ""),))
+    for now in (reading, replace(reading, status="ERROR"), other, reading):
+        assert parcels.take(order, now, timezone.now())
+    world.settle()
+    states = dict(Parcel.objects.filter(order=order).values_list("number", "state"))
+    assert states == {UPS: State.ACCEPTED, UPS_TOO: State.REPLACED}
+    assert shipped(world) == [(UPS, "UPS", 1)]
+
+
+def test_a_fulfillment_that_succeeds_after_all_has_its_accepted_number_back(world):
+    order, tee, mug = two_lines(world)
+    fulfillment = ship(world, order, "UPS", UPS, lines={tee: 1})
+    read_as(world, order, fulfillment.id, "FAILURE")
+    assert Parcel.objects.get(number=UPS).reason == "fulfillment_cancelled"
+    read_as(world, order, fulfillment.id, "SUCCESS")
+    parcel = Parcel.objects.get(number=UPS)
+    assert (parcel.state, parcel.reason, parcel.units.count()) == (State.ACCEPTED, "", 1)
+    ship(world, order, "UPS", UPS_TOO, lines={mug: 1})
+    assert shipped(world) == [(UPS, "UPS", 1), (UPS_TOO, "UPS", 1)]
+    assert world.tiktok_effects("correction") == []
+
+
 def test_a_number_of_another_order_is_a_question(world):
     first, second = world.finalized(), world.finalized()
     ship(world, first, "UPS", UPS)
