@@ -2,6 +2,7 @@
 
 import pytest
 from django.utils import timezone
+from test_model import meanwhile  # noqa: F401  (a fixture)
 from world import World
 
 from connector import choices, jobs, parcels
@@ -271,6 +272,20 @@ def test_a_correction_whose_answer_was_lost_takes_the_former_numbers_place(world
     states = dict(Parcel.objects.filter(order=order).values_list("number", "state"))
     assert states == {UPS: ParcelState.REPLACED, UPS_TOO: ParcelState.ACCEPTED}
     assert Parcel.objects.get(number=UPS_TOO).corrections == 1
+
+
+def test_a_correction_names_its_package_although_the_other_one_was_sent_after_we_looked(world, meanwhile):  # noqa: F811
+    order = world.finalized(lines=[("MUG-WHT", 2)])
+    [line] = shopify_order(world, order).lines
+    made = world.store.fulfill(order.order_gid, {line.id: 1}, "UPS", [UPS])
+    world.settle()
+    world.store.update_tracking(made.id, numbers=[UPS_TOO])
+    with meanwhile.the_next("GET /order/202507", lambda: world.tiktok.ship_outside(order.tiktok_id)):
+        world.settle()
+        assert meanwhile.deed is None
+    assert world.tiktok_effects("correction_refused") == []
+    assert Parcel.objects.get(number=UPS_TOO).state == ParcelState.ACCEPTED
+    assert len(world.tiktok_effects("correction")) == 1
 
 
 def test_a_carriers_correction_whose_answer_was_lost_is_not_sent_twice(world):
