@@ -3,9 +3,11 @@
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connections
+from django.db.models import F
 from django.utils import timezone
 from world import World
 
@@ -281,14 +283,83 @@ def test_a_pull_that_fails_halfway_does_not_move_its_cursor(world):
 
 
 def test_replaying_every_event_twice_writes_nothing_outside(world):
-    order = world.finalized()
-    world.store.fulfill(order.order_gid, company="UPS", numbers=[UPS])
+    """Forwards, then backwards, of every kind of life."""
+    live_every_kind_of_life(world)
+    assert set(InboxEvent.objects.values_list("topic", flat=True)) >= EVENTS_OF_THOSE_LIVES
+    assert set(Order.objects.values_list("state", flat=True)) == ENDS_OF_THOSE_LIVES
+    assert set(Parcel.objects.values_list("state", flat=True)) == {ParcelState.ACCEPTED, ParcelState.REPLACED}
+    before, known = where_everything_stands(world), (len(world.tiktok.ledger), len(world.shopify.ledger))
+    for turn in (1, -1):
+        past = timezone.now() - timedelta(hours=1) + timedelta(milliseconds=turn) * F("pk")
+        InboxEvent.objects.update(due_at=past, done_at=None)
+        world.settle(60)
+        assert InboxEvent.objects.filter(done_at=None).count() == 0
+        assert (world.tiktok.ledger[known[0] :], world.shopify.ledger[known[1] :]) == ([], [])
+        assert where_everything_stands(world) == before
+
+
+ENDS_OF_THOSE_LIVES = {State.ON_HOLD, State.FINALIZED, State.SHIPPED, State.CANCELLED}
+EVENTS_OF_THOSE_LIVES = {
+    *(
+        "ORDER_STATUS_CHANGE",
+        "RECIPIENT_ADDRESS_UPDATE",
+        "CANCELLATION_STATUS_CHANGE",
+        "SELLER_DEAUTHORIZATION",
+    ),
+    *("draft_orders/create", "draft_orders/update", "draft_orders/delete"),
+    *("fulfillments/create", "fulfillments/update", "orders/cancelled", "app/uninstalled"),
+}
+
+
+def live_every_kind_of_life(world: World) -> None:
+    """The time that `pass_time` moves in our rows stays in the platforms' answers, so it passes once, and early."""
+    access_is_lost_and_given_again(world)
+    cancelled_in_hold, edited, redirected = world.placed(), world.placed(), world.placed()
+    shipped, cancelled, by_merchant, wavering = (world.placed() for _ in range(4))
+    in_parts = world.placed(lines=[("TEE-BLK-M", 2), ("MUG-WHT", 1)])
+    world.tiktok.cancel(cancelled_in_hold.tiktok_id)
+    nine = [{"variantId": world.store.variant("MUG-WHT").id, "quantity": 9}]
+    world.store.edit_draft(edited.draft_gid, lineItems=nine)
+    world.tiktok.change_address(redirected.tiktok_id)
     world.settle()
-    before = (len(world.tiktok.ledger), len(world.shopify.ledger))
-    for _ in range(2):
-        InboxEvent.objects.update(due_at=timezone.now(), done_at=None)
-        world.settle()
-    assert (len(world.tiktok.ledger), len(world.shopify.ledger)) == before
+    world.release_hold()
+    world.store.fulfill(gid_of(shipped), company="UPS", numbers=[UPS])
+    world.tiktok.cancel(cancelled.tiktok_id, by="SELLER")
+    world.store.cancel_order(gid_of(by_merchant))
+    world.tiktok.buyer_requests_cancel(wavering.tiktok_id)
+    first = world.store.orders[gid_of(in_parts)].lines[0]
+    part = world.store.fulfill(gid_of(in_parts), {first.id: 1}, "UPS", [world.tiktok.new_number("UPS")])
+    world.settle()
+    world.tiktok.decide_cancel(wavering.tiktok_id, approve=False)
+    world.store.update_tracking(part.id, "UPS", [world.tiktok.new_number("UPS")])
+    world.store.fulfill(gid_of(in_parts), company="UPS", numbers=[world.tiktok.new_number("UPS")])
+    world.settle()
+
+
+def access_is_lost_and_given_again(world: World) -> None:
+    world.tiktok.deauthorize()
+    world.settle()
+    time.sleep(1.1)  # TikTok counts whole seconds
+    reconnect(world)
+    world.store.uninstall()
+    world.settle()
+    reinstall(world)
+    world.settle()
+
+
+def gid_of(order: Order) -> str:
+    return Order.objects.get(pk=order.pk).order_gid
+
+
+def where_everything_stands(world: World) -> dict[str, Any]:
+    world.shop.refresh_from_db()
+    return {
+        "orders": list(Order.objects.order_by("pk").values_list("pk", "state", "reason", "flags")),
+        "parcels": list(
+            Parcel.objects.order_by("pk").values_list("number", "state", "reason", "corrections")
+        ),
+        "let in": (Connection.objects.get().paused_reason, bool(world.shop.access_token)),
+    }
 
 
 def test_every_outside_write_has_its_row_in_the_timeline(world):
