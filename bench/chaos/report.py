@@ -35,8 +35,8 @@ pull comes every three seconds instead of every five minutes, so a time is told 
 - Drift: a merchant edits, deletes and completes held drafts and cancels orders, and no webhook tells of it.
 
 When nothing moves any more, every event that ever came is made due again and answered anew, as often as the command
-above says. Then the ledgers and our own tables are compared. Every figure of the first table has to be 0, or at most what its line says; ratios of
-times are promised of runs of 5,000 orders or more.
+above says. Then the ledgers and our own tables are compared. Every figure of the first table has to be 0, or at most
+what its line says; ratios of times are promised of runs of 5,000 orders or more.
 
 """
 
