@@ -4,6 +4,7 @@ A number is kept until TikTok has accepted it; what is refused says why and wait
 """
 
 import json
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
@@ -562,6 +563,7 @@ def same_place(one: Source, other: Source) -> bool:
 
 Key = tuple[str, str, str, str]
 lists: dict[Key, tuple[float, list[Provider]]] = {}  # per process; ids come from TikTok alone
+lists_lock = threading.Lock()  # a worker's threads read and forget them at once
 
 
 def providers_of(parcel: Parcel, source: Source) -> list[Provider]:
@@ -576,15 +578,25 @@ def listed(connection: Connection, delivery_option_id: str, buyer_region: str) -
     until, known = lists.get(key, (0.0, []))
     if time.monotonic() >= until:
         known = tiktok_for(connection).get_providers(*key[1:])
-        lists[key] = (time.monotonic() + PROVIDERS_FOR, known)
+        remember(key, known)
     return known
+
+
+def remember(key: Key, known: list[Provider]) -> None:
+    """And let go what has run out: nobody may ask for it again."""
+    now = time.monotonic()
+    with lists_lock:
+        for other in [other for other, (until, _) in lists.items() if until <= now]:
+            del lists[other]
+        lists[key] = (now + PROVIDERS_FOR, known)
 
 
 def forget_old_providers(parcel: Parcel) -> bool:
     """Forget the shop's lists if they were not read just now. Whether there were any."""
     shop_id = parcel.order.connection.tiktok_shop.shop_id
     fresh_until = time.monotonic() + PROVIDERS_FOR - PROVIDERS_FRESH
-    old = any(key[0] == shop_id and until < fresh_until for key, (until, _) in lists.items())
+    with lists_lock:
+        old = any(key[0] == shop_id and until < fresh_until for key, (until, _) in lists.items())
     if old:
         forget_providers(parcel)
     return old
@@ -592,8 +604,9 @@ def forget_old_providers(parcel: Parcel) -> bool:
 
 def forget_providers(parcel: Parcel) -> None:
     shop_id = parcel.order.connection.tiktok_shop.shop_id
-    for key in [key for key in lists if key[0] == shop_id]:
-        lists.pop(key, None)
+    with lists_lock:
+        for key in [key for key in lists if key[0] == shop_id]:
+            del lists[key]
 
 
 # ---- parcels that rest ---------------------------------------------------------------------------

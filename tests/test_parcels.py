@@ -1,5 +1,7 @@
 """The way back: every fulfillment in Shopify, whoever made it, becomes tracking that TikTok accepts."""
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -546,6 +548,41 @@ def test_orders_that_tiktok_combined_may_share_a_number(world):
     world.tiktok.combine([first.tiktok_id, second.tiktok_id])
     world.settle()
     assert world.parcel(second).state == State.ACCEPTED
+
+
+def test_lists_of_carriers_may_be_read_and_forgotten_by_many_at_once(world):
+    order = world.finalized()
+    ship(world, order, "UPS", UPS)
+    parcel, connection = world.parcel(order), world.connection
+    assert (
+        parcel.order.connection.tiktok_shop.shop_id
+    )  # read here: a thread's own database connection would stay open
+    soon = time.monotonic() + parcels.PROVIDERS_FOR
+    parcels.lists.update({("another shop", str(n), "", ""): (soon, []) for n in range(20_000)})
+    done = threading.Event()
+
+    def forget() -> None:
+        while not done.is_set():
+            parcels.forget_old_providers(parcel)
+            parcels.forget_providers(parcel)
+
+    with ThreadPoolExecutor(3) as pool:
+        forgetting = [pool.submit(forget) for _ in range(2)]
+        try:
+            for n in range(12):
+                assert parcels.listed(connection, order.delivery_option_id, f"Z{n}")
+        finally:
+            done.set()
+        assert [one.result() for one in forgetting] == [None, None]
+    parcels.lists.clear()
+
+
+def test_a_list_of_carriers_that_has_run_out_is_kept_no_longer(world):
+    order = world.finalized()
+    parcels.lists.clear()
+    parcels.lists["another shop", "1", "", ""] = (time.monotonic() - 1, [])
+    ship(world, order, "UPS", UPS)
+    assert {key[0] for key in parcels.lists} == {world.connection.tiktok_shop.shop_id}
 
 
 def test_a_fulfillment_of_an_order_that_is_not_ours_is_closed_after_three_looks(world):
