@@ -53,19 +53,12 @@ ENDPOINTS = {
 PATHS = {name: re.compile(re.sub(r"\{\w+\}", "[^/]+", one.path)) for name, one in ENDPOINTS.items()}
 # Calls that no step of a row makes: pages and the probe make them, or nobody yet.
 NOT_BY_STEPS = {
-    *(
-        "installation",
-        "order_mark_paid",
-        "order_pay_manually",
-        "payment_terms_templates",
-        "payment_terms_create",
-    ),
+    *("order_mark_paid", "order_pay_manually", "payment_terms_templates", "payment_terms_create"),
     *("webhook_create", "webhooks_list", "webhook_delete"),
-    *("GET /api/v2/token/get", "GET /authorization/202309/shops"),
+    "GET /api/v2/token/get",
     "GET /order/202406/orders/{order_id}/external_orders",
     "GET /logistics/202604/orders/{order_id}/tracking",
-    "GET /logistics/202309/warehouses/{warehouse_id}/delivery_options",
-    *("GET /logistics/202309/warehouses", "DELETE /event/202309/webhooks"),
+    "DELETE /event/202309/webhooks",
     *("POST /product/202502/products/search", "POST /return_refund/202602/cancellations/search"),
     # The other versions of a call are the same step (TikTok contract 12.1).
     "POST /fulfillment/202610/orders/{order_id}/packages",
@@ -278,8 +271,8 @@ def pulled(world: World) -> Iterator[str]:
 
 
 def connected_anew(world: World) -> Iterator[str]:
-    """What a connection does once: doorbells, the definition of our reference, a look for other connectors."""
-    Connection.objects.update(prepared_at=None)
+    """What a connection does after a consent: it looks for other connectors, and asks both shops for what it needs."""
+    Connection.objects.get().begin_anew()
     for key in list(world.tiktok.world.hooks):
         del world.tiktok.world.hooks[key]
     pull_now()
