@@ -1,12 +1,26 @@
 """connector/transport.py against a real server that misbehaves."""
 
+import gc
+import ipaddress
+import resource
 import socket
+import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from scripted import ScriptedServer
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
@@ -19,9 +33,15 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 class Server:
     """Answers every connection with one behaviour; counts connections and requests."""
 
-    def __init__(self, behave: Callable[[socket.socket], None]) -> None:
+    def __init__(
+        self,
+        behave: Callable[[socket.socket], None],
+        address: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.behave = behave
-        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.tls = tls
+        self.listening = socket.create_server((address, 0))
         self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}/"
         self.connections = 0
         self.requests = 0
@@ -41,14 +61,14 @@ class Server:
             thread.start()
 
     def _serve(self, client: socket.socket) -> None:
-        with client:
-            client.settimeout(10)
-            try:
-                while data := client.recv(65536):
-                    self.requests += data.count(b" HTTP/1.1\r\n")
-                    self.behave(client)
-            except OSError:
-                return
+        client.settimeout(10)
+        with client, suppress(OSError), self._secured(client) as talking:
+            while data := talking.recv(65536):
+                self.requests += data.count(b" HTTP/1.1\r\n")
+                self.behave(talking)
+
+    def _secured(self, client: socket.socket) -> socket.socket:
+        return self.tls.wrap_socket(client, server_side=True) if self.tls else client
 
     def drip(self, client: socket.socket, data: bytes) -> None:
         for byte in data:
@@ -71,8 +91,8 @@ def serve(settings) -> Iterator[Callable[..., Server]]:
     settings.CONNECT_TIMEOUT_SECONDS = 0.5
     servers: list[Server] = []
 
-    def start(behave: Callable[[Server, socket.socket], None]) -> Server:
-        servers.append(Server(lambda client: behave(servers[-1], client)))
+    def start(behave: Callable[[Server, socket.socket], None], **more: Any) -> Server:
+        servers.append(Server(lambda client: behave(servers[-1], client), **more))
         return servers[-1]
 
     transport.session.cache_clear()
@@ -172,6 +192,68 @@ def test_connections_are_kept_and_cookies_are_not(serve):
         assert transport.session().get(server.url).text == "ok"
     assert (server.connections, server.requests) == (1, 3)
     assert not transport.session().cookies
+
+
+def test_a_connection_is_kept_to_each_of_many_hosts_that_take_turns(serve):
+    server = serve(lambda server, client: client.sendall(WHOLE), address="0.0.0.0")  # noqa: S104  (all of 127/8)
+    shops = [server.url.replace("127.0.0.1", f"127.0.0.{number}") for number in range(1, 61)]
+    for url in shops * 2:
+        assert transport.session().get(url).text == "ok"
+    assert (server.connections, server.requests) == (60, 120)
+
+
+@pytest.mark.parametrize(("files", "most", "hosts"), [(256, 4096, 216), (256, 100_000, 1000), (256, 256, 32)])
+def test_as_many_hosts_are_kept_as_the_process_may_have_files_for(files, most, hosts):
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < most:
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    looks = (
+        f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, ({files}, {most})); import django; django.setup();"
+        "from connector.transport import hosts_kept; print(hosts_kept(18), r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", looks], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(hosts), str(min(most, 1000 * 18 + 200))]
+
+
+@pytest.fixture
+def vouched_for(tmp_path) -> tuple[ssl.SSLContext, Path]:
+    """A server's certificate for 127.0.0.1 to 127.0.0.4, and the file of who vouches for it: itself."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    addresses = [x509.IPAddress(ipaddress.ip_address(f"127.0.0.{number}")) for number in range(1, 5)]
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+    made = (
+        made.serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+    )
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    made = made.add_extension(x509.SubjectAlternativeName(addresses), critical=True)
+    certificate = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    file = tmp_path / "certificate.pem"
+    file.write_bytes(certificate + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(file)
+    return tls, file
+
+
+def test_a_host_is_who_it_says_it_is_or_hears_nothing_and_the_list_of_who_vouches_is_kept_once(
+    serve, vouched_for
+):
+    tls, file = vouched_for
+    server = serve(lambda server, client: client.sendall(WHOLE), address="0.0.0.0", tls=tls)  # noqa: S104
+    urls = [server.url.replace("http://127.0.0.1", f"https://127.0.0.{number}") for number in range(1, 6)]
+    with pytest.raises(requests.exceptions.SSLError, match="self-signed"):
+        exchange(urls[0])
+    transport.trust().load_verify_locations(file)
+    try:
+        assert [exchange(url).content for url in urls[:4]] == [b"ok"] * 4
+        with pytest.raises(requests.exceptions.SSLError, match="mismatch"):
+            exchange(urls[4])
+        lists = [one for one in gc.get_objects() if type(one) is ssl.SSLContext and one.get_ca_certs()]
+        assert lists == [transport.trust()]
+    finally:
+        transport.trust.cache_clear()
+    assert server.requests == 4
 
 
 def exchange(url: str, **wanted) -> requests.Response:
