@@ -377,8 +377,9 @@ def not_yet(parcel: Parcel, source: Source, held: Iterable[Shipment]) -> Callabl
 
 
 def ask_and_wake(parcel: Parcel, reason: str, detail: dict[str, Any] | None = None) -> None:
-    parcel.ask(reason, detail)
-    parcel.order.wake()
+    with transaction.atomic():
+        parcel.order.wake()  # first, as in `accepted`
+        parcel.ask(reason, detail)
 
 
 def unit_ids(parcel: Parcel) -> set[str]:
@@ -447,16 +448,17 @@ def sent(parcel: Parcel, line_ids: Sequence[str]) -> dict[str, Any]:
 
 def accepted(parcel: Parcel, *, package_id: str, warning: str = "", corrections: int = 0) -> None:
     """TikTok has it. A warning means accepted but unproven: it is shown while the one correction is unspent."""
-    parcel.move(
-        State.ACCEPTED,
-        accepted_at=timezone.now(),
-        package_id=package_id,
-        warning=warning,
-        corrections=corrections,
-        reason="tracking_warning" if warning else "",
-        detail={"words": warning} if warning else {},
-    )
-    parcel.order.wake()
+    with transaction.atomic():
+        parcel.order.wake()  # the order's row before its parcels', as in `take`: neither waits for the other's
+        parcel.move(
+            State.ACCEPTED,
+            accepted_at=timezone.now(),
+            package_id=package_id,
+            warning=warning,
+            corrections=corrections,
+            reason="tracking_warning" if warning else "",
+            detail={"words": warning} if warning else {},
+        )
 
 
 def refused(parcel: Parcel, error: tiktok.errors.Rejected) -> None:
@@ -530,7 +532,7 @@ def package_of(parcel: Parcel, source: Source) -> str:
 def corrected(parcel: Parcel, standing: Parcel) -> None:
     """TikTok has this number in the place of the standing one, and no correction is left."""
     with transaction.atomic():
-        parcel.order.wake()  # the order's row before its parcels', as in `take`: neither waits for the other's
+        parcel.order.wake()  # first, as in `accepted`
         standing.shift(State.REPLACED)
         accepted(parcel, package_id=standing.package_id, corrections=1)
 
