@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from django.utils import timezone
 
 import tiktok.budget
@@ -10,7 +9,6 @@ from connector import jobs, steps, work
 from connector.models import Order
 from shopify_app.budget import Budget
 from tiktok.endpoints import ORDERS
-from tiktok.errors import Busy
 
 
 def test_live_orders_go_before_the_backfill(world):
@@ -35,11 +33,9 @@ def test_a_spent_budget_is_no_failure_of_the_row(world):
 
 def test_once_calls_were_short_no_order_begins_before_there_is_one(world):
     ids = due_without_a_budget(world, 4)
-    name = tiktok.budget.key(world.connection.tiktok_shop.shop_id, ORDERS)
-    now = timezone.now().timestamp()  # a bucket that was last used long ago would have grown
-    tiktok.budget.limiter().valkey.hset(name, mapping={"rate": 0.01, "level": 0.5, "at": now})
+    leave_calls(world, 0.5)
     assert jobs.claim(world.shop.pk, 8) == []
-    tiktok.budget.limiter().valkey.hset(name, "level", 1.5)
+    leave_calls(world, 1.5)
     assert len(jobs.claim(world.shop.pk, 8)) >= len(ids) - 1
 
 
@@ -64,12 +60,17 @@ def due_without_a_budget(world, count: int) -> list[int]:
     """Orders that are due; TikTok's calls are spent, as a worker has just seen of one of them."""
     ids = [world.placed().pk for _ in range(count)]
     Order.objects.filter(pk__in=ids).update(due_at=timezone.now())
-    with pytest.raises(Busy):
-        while True:
-            tiktok.budget.spend(world.connection.tiktok_shop.shop_id, ORDERS, live=True)
+    leave_calls(world, 0)
     [row] = Order.claim(world.shop.pk, 1)
     work.run(row, steps.advance_order)
     return ids
+
+
+def leave_calls(world, level: float) -> None:
+    """So many calls in TikTok's bucket, which fills so slowly that a busy machine is not too slow for the test."""
+    name = tiktok.budget.key(world.connection.tiktok_shop.shop_id, ORDERS)
+    now = timezone.now().timestamp()
+    tiktok.budget.limiter().valkey.hset(name, mapping={"rate": 0.01, "level": level, "at": now})
 
 
 def test_older_orders_begin_only_as_far_as_the_budget_lets_them_end(world):
