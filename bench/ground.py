@@ -254,9 +254,8 @@ def prepared(shops: int = SHOPS) -> Iterator[Ground]:
             os.environ.update(env)  # this process reads our tables through the product's own models
             os.environ["DJANGO_SETTINGS_MODULE"] = "connector.settings"
             django.setup()
-            logging.getLogger().setLevel(
-                logging.WARNING
-            )  # of this process; the product's own have their files
+            # of this process; the product's own have their files
+            logging.getLogger().setLevel(logging.WARNING)
             chaos_stage.migrate(env, folder)
             metered = MeteredEngine()
             shopify.engine = metered

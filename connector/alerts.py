@@ -47,9 +47,8 @@ FORGOTTEN = timedelta(days=3)  # a deadline that was missed so long ago is news 
 SHOWN = 20  # in one mail
 MOST_TRIES = 5  # to send a mail
 
-mailer = ThreadPoolExecutor(
-    max_workers=1, thread_name_prefix="alerts"
-)  # a slow mail server must not stop the clock
+# a slow mail server must not stop the clock
+mailer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="alerts")
 
 
 @dataclass(frozen=True, slots=True)

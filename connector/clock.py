@@ -33,9 +33,8 @@ log = logging.getLogger(__name__)
 
 KEEP_ALIVE_EVERY = timedelta(hours=1)
 KEEP_ALIVE_SECONDS = 1.0  # of a beat for shops at rest
-at_rest: deque[int] = (
-    deque()
-)  # shops whose grants are to be refreshed; who loses the list finds it in the next hour
+# shops whose grants are to be refreshed; who loses the list finds it in the next hour
+at_rest: deque[int] = deque()
 ALERTS_EVERY = timedelta(minutes=2)
 AUDITS_EVERY = timedelta(minutes=10)  # looked for; each shop's day is read once
 PURGE_EVERY = timedelta(minutes=10)

@@ -121,9 +121,8 @@ def find(typed: str, shop: Shop, user: str) -> Consent:
     ticket = "".join(letter for letter in typed.upper() if letter.isalnum())
     alive = Consent.objects.filter(used_at=None, returned_at__gt=timezone.now() - TICKET_LIVES)
     mine = alive.filter(ticket=ticket).exclude(ticket="")
-    mine.filter(shop=None).update(
-        shop=shop, user=user
-    )  # came without a state: the first to show the ticket claims it
+    # came without a state: the first to show the ticket claims it
+    mine.filter(shop=None).update(shop=shop, user=user)
     consent = mine.filter(shop=shop, user=user).select_related("seller").first()
     if consent is None:
         raise NoTicket
@@ -157,9 +156,8 @@ def sign_in(app: str, code: str) -> tuple[tiktok.models.Seller, list[str]]:
     grant = oauth.exchange(app, code, transport())
     try:
         shops = tiktok.client.get_shops(app, grant.access_token, transport())
-    except (
-        tiktok.errors.Unavailable
-    ) as error:  # the code is spent, and tokens without their ciphers are no use
+    except tiktok.errors.Unavailable as error:
+        # the code is spent, and tokens without their ciphers are no use
         raise tiktok.errors.Rejected(error.message, code=error.code, request_id=error.request_id) from None
     if not shops:
         raise tiktok.errors.Rejected("This seller account has no shop", code="no_shop")

@@ -19,9 +19,8 @@ from shopify_app.orders import OrderState as Counterpart
 
 Finding = dict[str, str]
 
-SHOPIFY_SHOWS = timedelta(
-    days=59
-)  # older orders need a permission that we do not ask for (Shopify contract 2.5)
+# older orders need a permission that we do not ask for (Shopify contract 2.5)
+SHOPIFY_SHOWS = timedelta(days=59)
 LOOKED_UP = 50  # orders that the search did not name, asked for one by one; more are left to their own rows
 
 

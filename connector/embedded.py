@@ -160,9 +160,8 @@ def session_token_page(request: HttpRequest) -> HttpResponseBase:
     """Where App Bridge fetches a session token and goes on to `shopify-reload`, a path of ours."""
     visit = prepared(request)
     targets = request.GET.getlist(RELOAD)
-    if len(targets) > 1 or not all(
-        map(is_ours, targets)
-    ):  # of several App Bridge takes the first, Django the last
+    # of several App Bridge takes the first, Django the last
+    if len(targets) > 1 or not all(map(is_ours, targets)):
         return dressed(trouble(visit, 400), visit, hinted_shop(visit))
     return dressed(render_page(visit, "connector/session_token.html"), visit, hinted_shop(visit))
 

@@ -30,9 +30,8 @@ def received(order: Order) -> None:
         return None
     if order.draft_gid:  # a doorbell told us of a draft whose answer was lost
         return adopt(order, source)
-    if lost := find_lost(
-        order
-    ):  # before anything is decided: whatever becomes of the order, its draft is known
+    # before anything is decided: whatever becomes of the order, its draft is known
+    if lost := find_lost(order):
         return adopt_hit(order, source, lost)
     verdict = entry(order, source)
     if verdict.fate is not Fate.TAKE:

@@ -26,9 +26,8 @@ RETURNING connection_id, shop_id
 """  # noqa: S608  (our own words)
 HEARD_EVERY = timedelta(seconds=10)  # how exactly a connection remembers when TikTok last rang
 REDACTED_AFTER = timedelta(hours=48)  # that shop/redact comes after its uninstall (Shopify contract 2.7)
-REDACTED_WITHIN = timedelta(
-    days=25
-)  # of the 30 that Shopify gives, while a frozen store says neither yes nor no
+# of the 30 that Shopify gives, while a frozen store says neither yes nor no
+REDACTED_WITHIN = timedelta(days=25)
 REDACT_ASKS_AGAIN = timedelta(hours=1)
 FOR_A_MAKER = timedelta(seconds=2)  # that an event waits for the worker that is just making what it is about
 

@@ -104,9 +104,8 @@ class Connection(Work):
     paused_reason = models.TextField(default="", blank=True)
     paused_words = models.TextField(default="", blank=True)
     paused_at = models.DateTimeField(null=True)
-    other_connector = models.JSONField(
-        default=dict, blank=True
-    )  # {"tag", "order"}: who else makes these orders
+    # {"tag", "order"}: who else makes these orders
+    other_connector = models.JSONField(default=dict, blank=True)
     other_connector_accepted_at = models.DateTimeField(null=True)
     grant_ends_at = models.DateTimeField(null=True)
     prepared_at = models.DateTimeField(null=True)  # other connectors looked for, since the last consent
@@ -344,9 +343,8 @@ class Order(Work):
     kinds = ArrayField(models.TextField(), default=list, blank=True)
     delivery_option_id = models.TextField(default="", blank=True)
     warehouse_id = models.TextField(default="", blank=True)
-    region = models.TextField(
-        default="", blank=True
-    )  # country of the buyer, for the carriers of the delivery option
+    # country of the buyer, for the carriers of the delivery option
+    region = models.TextField(default="", blank=True)
     combine_group = models.TextField(default="", blank=True)
     split_or_combine = models.TextField(default="", blank=True)
     cancel_requested = models.BooleanField(default=False)
@@ -394,9 +392,8 @@ class Order(Work):
     cancel_tries = models.PositiveSmallIntegerField(default=0, db_default=0)
     flags = ArrayField(models.TextField(), default=list, blank=True)  # warning tags that stand on the order
     dismissed = models.JSONField(default=dict, blank=True)  # what a person has seen: reason: its figures then
-    other_line_gids = ArrayField(
-        models.TextField(), default=list, blank=True
-    )  # our lines that are no unit: tax
+    # our lines that are no unit: tax
+    other_line_gids = ArrayField(models.TextField(), default=list, blank=True)
     outcome = models.GeneratedField(expression=OUTCOME, output_field=models.TextField(), db_persist=True)
 
     reading: "Reading | None" = None  # of orders that were claimed together (reading.py)
@@ -782,9 +779,8 @@ class CarrierLink(models.Model):
 class Consent(models.Model):
     """A merchant on the way to TikTok and back (DESIGN: consent). The code is kept encrypted, for minutes."""
 
-    nonce = models.TextField(
-        unique=True
-    )  # in the signed state; for a return without one, made at the callback
+    # in the signed state; for a return without one, made at the callback
+    nonce = models.TextField(unique=True)
     app = models.TextField(default="US")
     shop = models.ForeignKey("shopify_app.Shop", on_delete=models.CASCADE, null=True, related_name="+")
     user = models.TextField(default="", blank=True)
@@ -793,9 +789,8 @@ class Consent(models.Model):
     ticket = models.TextField(default="", blank=True)
     code_sealed = models.TextField(default="", blank=True)
     seller = models.ForeignKey("tiktok.Seller", on_delete=models.CASCADE, null=True, related_name="+")
-    shop_ids = ArrayField(
-        models.TextField(), default=list, blank=True
-    )  # TikTok shops that this consent opened
+    # TikTok shops that this consent opened
+    shop_ids = ArrayField(models.TextField(), default=list, blank=True)
     used_at = models.DateTimeField(null=True)
 
     class Meta:

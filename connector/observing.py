@@ -198,9 +198,8 @@ def store_line_ids(order: Order, done: CompletedOrder) -> list[str]:
     none: the tax line, or what a merchant added.
     """
     units = {line.id: mapping.read_unit_ids(line.attributes) for line in done.lines}
-    if len(units) == 1 and not any(
-        units.values()
-    ):  # the cheap answer for a draft of one line has no attributes
+    # the cheap answer for a draft of one line has no attributes
+    if len(units) == 1 and not any(units.values()):
         [only] = units
         return [] if sql.change(ALL_UNITS, [only, order.pk]) else [only]
     if not any(units.values()):

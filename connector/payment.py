@@ -30,9 +30,8 @@ def defer(order: Order) -> None:
     order.keep(payment_method=method)
     try:
         shopify_for(order.shop, live=order.live).defer_payment(order.draft_gid, timezone.now())
-    except (
-        shopify_app.errors.Rejected
-    ) as error:  # terms that a lost answer set already, or a permission taken back
+    except shopify_app.errors.Rejected as error:
+        # terms that a lost answer set already, or a permission taken back
         order.wrote("paymentTermsCreate", refused=words_of(error))
 
 

@@ -22,11 +22,12 @@ from tiktok.orders import Order as Source
 
 FIRST_LOOK_BACK = timedelta(days=30)  # older open orders are offered; orders older than this are not
 OTHER_CONNECTORS_BACK = timedelta(days=7)
+# PRODUCT SK30; exact tags of the field's others
 OTHER_CONNECTORS = (
     "skuiq",
     "tiktokpos",
     "tiktok pos store",
-)  # PRODUCT SK30; exact tags of the field's others
+)
 OTHER_CONNECTOR_PREFIX = "TikTokOrderID:"  # TikTok's own app (PRODUCT, b7)
 PAUSED_BY_A_PLATFORM = ("tiktok_access_lost", "shopify_access_lost")
 OPEN = ("UNPAID", *rules.BEFORE_SHIPPING, "PARTIALLY_SHIPPING")

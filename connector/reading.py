@@ -68,8 +68,7 @@ class Reading:
             self._found = {order.id: order for order in client.get_orders(sorted(self._ids))}
         except (*UNAVAILABLE, *BUSY, *ACCESS_LOST) as error:
             self._error = error
-        except (
-            TikTokError
-        ) as error:  # one of them may be the matter: each by itself, so that the others go on
+        except TikTokError as error:
+            # one of them may be the matter: each by itself, so that the others go on
             log.info("orders are read one by one", extra={"error": error.public})
         self._at = monotonic()

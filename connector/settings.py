@@ -124,9 +124,8 @@ DRAIN_TURN_SECONDS = env.float("DRAIN_TURN_SECONDS", default=5)
 DRAIN_THREADS = env.int("DRAIN_THREADS", default=16)
 DRAIN_TURNS = env.int("DRAIN_TURNS", default=4)
 STOP_SECONDS = env.float("STOP_SECONDS", default=15)
-WORKER_PROCESSES = env.int(
-    "WORKER_PROCESSES", default=1
-)  # what a limiter without Valkey divides the budget by
+# what a limiter without Valkey divides the budget by
+WORKER_PROCESSES = env.int("WORKER_PROCESSES", default=1)
 
 INSTALLED_APPS = [
     "django.contrib.contenttypes",

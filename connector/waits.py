@@ -35,9 +35,8 @@ def own_delay(order: Order, source: Source) -> datetime:
     """A shop may add a wait of its own where TikTok does not hold."""
     start = source.paid_time or source.create_time
     delay = order.connection.policy.delay_seconds
-    if (
-        source.is_on_hold_order or start is None or not delay
-    ):  # without one TikTok's clock may be ahead of ours
+    # without one TikTok's clock may be ahead of ours
+    if source.is_on_hold_order or start is None or not delay:
         return timezone.now()
     return start + timedelta(seconds=delay)
 

@@ -424,9 +424,8 @@ class Client:
         found, page = order["lineItems"]["nodes"], order["lineItems"]["pageInfo"]
         lines = [_line(node) for node in found]
         if one_line and len(lines) > 1:
-            lines = list(
-                self._order_lines(order["id"], None)
-            )  # someone added a line: now they must be told apart
+            # someone added a line: now they must be told apart
+            lines = list(self._order_lines(order["id"], None))
         elif page["hasNextPage"]:
             lines += self._order_lines(order["id"], page["endCursor"])
         total, currency = _money(order["totalPriceSet"])

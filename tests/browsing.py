@@ -77,9 +77,8 @@ class Admin:
 
     def listen(self, message) -> None:
         where = message.location.get("url", "")
-        if message.type in ("error", "warning") and not where.endswith(
-            "/favicon.ico"
-        ):  # TikTok's stand-in has none
+        # TikTok's stand-in has none
+        if message.type in ("error", "warning") and not where.endswith("/favicon.ico"):
             self.complaints.append(f"{message.text} {where}")
 
     def open(self, path: str = "/") -> FrameLocator:

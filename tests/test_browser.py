@@ -150,9 +150,8 @@ def test_a_token_that_expired_during_work_is_renewed_unnoticed(admin, connection
     expect(admin.page.get_by_text("Looking at order 577000000000000123 now")).to_be_visible()
     order.refresh_from_db()
     assert refused and order.due_at is not None
-    admin.complaints = [
-        words for words in admin.complaints if "401" not in words
-    ]  # the browser's own note of it
+    # the browser's own note of it
+    admin.complaints = [words for words in admin.complaints if "401" not in words]
 
 
 def test_disconnecting_is_a_question_first(admin, connection, tmp_path):

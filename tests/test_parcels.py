@@ -554,9 +554,8 @@ def test_lists_of_carriers_may_be_read_and_forgotten_by_many_at_once(world):
     order = world.finalized()
     ship(world, order, "UPS", UPS)
     parcel, connection = world.parcel(order), world.connection
-    assert (
-        parcel.order.connection.tiktok_shop.shop_id
-    )  # read here: a thread's own database connection would stay open
+    # read here: a thread's own database connection would stay open
+    assert parcel.order.connection.tiktok_shop.shop_id
     soon = time.monotonic() + parcels.PROVIDERS_FOR
     parcels.lists.update({("another shop", str(n), "", ""): (soon, []) for n in range(20_000)})
     done = threading.Event()

@@ -22,9 +22,8 @@ from tiktok.orders import Order as Source
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HOUR = timedelta(hours=1)
-NEW_LIVES = {
-    "connector.parcels"
-}  # a number that takes a place again rested until then, so it had none in the queue
+# a number that takes a place again rested until then, so it had none in the queue
+NEW_LIVES = {"connector.parcels"}
 WAITING, LEASED, RESTING = "577000000000000001", "577000000000000002", "577000000000000003"
 
 

@@ -20,9 +20,8 @@ from django.db import connection
 from connector.models import Order
 
 WORD = re.compile(r"\w+")
-PHONE = re.compile(
-    r"(?<!\d)\d{11,13}(?!\d)"
-)  # with a country's code before the ten digits that are looked for
+# with a country's code before the ten digits that are looked for
+PHONE = re.compile(r"(?<!\d)\d{11,13}(?!\d)")
 ESCAPED = re.compile(
     r"\\x(?:[0-9a-f]{2}){6,}(?![0-9a-f])"  # a column of bytes
     r"|(?:\\u[0-9a-fA-F]{4})+|(?:\\x[0-9a-fA-F]{2})+|(?:\\[0-3][0-7]{2})+|(?:%[0-9a-fA-F]{2})+|\\."

@@ -79,9 +79,8 @@ class Watch:
 
     def look(self) -> None:
         """Start again what has ended, once."""
-        if (
-            self.stop_asked_at is not None
-        ):  # Stopped came where Python could only ignore it: in a fork's callbacks
+        # Stopped came where Python could only ignore it: in a fork's callbacks
+        if self.stop_asked_at is not None:
             raise Stopped
         for one in self.watched:
             if one.child is not None and has_ended(one.child):

@@ -157,9 +157,8 @@ def start_engines(watch: Watch, folder: Path, wanted: Sequence[str]) -> dict[str
         child = bring_up(engine)
         watch.start(Program(engine.name, engine.start, engine.log, engine.stop_signal, is_engine=True), child)
     urls = {name: made[name].url for name in wanted}
-    (folder / "engines.json").write_text(
-        json.dumps(urls)
-    )  # for `manage` beside a running `up`; sockets, no secret
+    # for `manage` beside a running `up`; sockets, no secret
+    (folder / "engines.json").write_text(json.dumps(urls))
     return urls
 
 

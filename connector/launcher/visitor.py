@@ -49,9 +49,8 @@ def connect(browser: requests.Session, env: Mapping[str, str]) -> None:
     if not home.has("form", id="claim"):
         return  # connected in an earlier run
     consent = load(browser, home.link("consent"))
-    decided = browser.get(
-        consent.link("yes"), timeout=TIMEOUT
-    )  # TikTok, our callback, and back into the admin
+    # TikTok, our callback, and back into the admin
+    decided = browser.get(consent.link("yes"), timeout=TIMEOUT)
     confirm = open_in_admin(browser, decided.url)
     connected = submit(browser, env, confirm)
     if not connected.has("a", href="/orders"):
