@@ -32,10 +32,6 @@ class CarrierName:
     seen: bool
     found: Resolution
 
-    @property
-    def by_merchant(self) -> bool:
-        return self.found.how == "merchant"
-
 
 @dataclass(frozen=True, slots=True)
 class Trial:

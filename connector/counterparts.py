@@ -5,7 +5,7 @@ total it was given. What one more look can set right is looked at again; the res
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import QuerySet
@@ -15,18 +15,17 @@ from connector import mapping
 from connector.models import Audit, Connection, Order
 from connector.platforms import shopify_for
 from connector.states import IN_SHOPIFY, OrderState
+from shopify_app.orders import SHOWN_FOR
 from shopify_app.orders import OrderState as Counterpart
 
 Finding = dict[str, str]
 
-# older orders need a permission that we do not ask for (Shopify contract 2.5)
-SHOPIFY_SHOWS = timedelta(days=59)
 LOOKED_UP = 50  # orders that the search did not name, asked for one by one; more are left to their own rows
 
 
 def readable(since: datetime) -> bool:
     """Whether Shopify still shows us the orders of a day."""
-    return timezone.now() - since < SHOPIFY_SHOWS
+    return timezone.now() - since < SHOWN_FOR
 
 
 def compare(audit: Audit, found: Iterable[Counterpart]) -> list[Finding]:

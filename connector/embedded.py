@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, cast
 from urllib.parse import urlencode, urlsplit
-from zoneinfo import ZoneInfo
 
 from csp.constants import NONCE, NONE, SELF
 from csp.utils import build_policy
@@ -100,7 +99,7 @@ def answered(
     try:
         check_readable(request)
         request.shop, request.user_id = admit(visitor, token), visitor.user
-        with timezone.override(zone(request.shop)):
+        with timezone.override(request.shop.zone):
             return view()
     except auth.InvalidToken:  # Shopify itself would not take it
         return ask_for_token(request)
@@ -135,10 +134,6 @@ def admit(visitor: auth.Session, token: str) -> Shop:
         for connection in Connection.objects.filter(shop=shop, paused_reason__in=lost):
             connection.begin_anew()
     return shop
-
-
-def zone(shop: Shop) -> ZoneInfo:
-    return shop.zone
 
 
 # ---- without a token -------------------------------------------------------------------------------------------------

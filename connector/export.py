@@ -37,8 +37,18 @@ class Echo:
 def cell(value: Any, zone: tzinfo) -> str:
     if isinstance(value, datetime):
         return value.astimezone(zone).isoformat(sep=" ", timespec="seconds")
-    text = "" if value is None else str(value)
+    return inert("" if value is None else str(value))
+
+
+def inert(text: str) -> str:
+    """A cell's text, which a spreadsheet shows and does not run."""
     return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def plain(text: str) -> str:
+    """The text without what made it inert, and without spaces around."""
+    text = text.strip()
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text
 
 
 def goods(order: Order) -> str:

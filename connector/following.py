@@ -18,6 +18,7 @@ from connector.states import MOVES, ParcelState
 from connector.states import OrderState as State
 from connector.waits import recheck_due
 from connector.work import WAKED
+from shopify_app.orders import SHOWN_FOR
 from tiktok.orders import Order as Source
 from tiktok.records import EXTERNAL_LINES, ExternalLine, ExternalOrder
 
@@ -25,7 +26,6 @@ FIRST_LOOK = timedelta(seconds=1)  # at a cancellation in Shopify; the next ones
 CANCEL_IS_SLOW = timedelta(seconds=5)  # then the order carries the warning tag until it is cancelled
 CANCEL_FAILED = timedelta(seconds=60)  # without effect so long, its job has failed: nothing tells us
 CANCEL_TRIES = 2
-SHOPIFY_SHOWS = timedelta(days=59)  # Shopify contract 2.5: 60, and a day less, for its clock is not ours
 UNFULFILLED = ("UNFULFILLED", "ON_HOLD", "SCHEDULED")
 CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
 SHIPPED_ELSEWHERE_TAG = "tiktok-shipped-elsewhere"
@@ -150,7 +150,7 @@ def read_shopify_order(order: Order) -> dict[str, Any]:
 
 def out_of_reach(order: Order) -> bool:
     """Shopify shows no order that is older than 60 days without a scope we do not ask for: its silence says nothing."""
-    return order.finalized_at is not None and timezone.now() - order.finalized_at >= SHOPIFY_SHOWS
+    return order.finalized_at is not None and timezone.now() - order.finalized_at >= SHOWN_FOR
 
 
 def cancel_finalized(order: Order, facts: dict[str, Any]) -> None:

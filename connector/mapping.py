@@ -146,15 +146,6 @@ def line_title(line: LineItem) -> str:
     return title[:TITLE_LENGTH]
 
 
-def unmapped(order: Order, variants: Mapping[str, VariantChoice | None]) -> tuple[LineItem, ...]:
-    """One live unit of every SKU that has no variant."""
-    skus: dict[str, LineItem] = {}
-    for line in live(order.line_items):
-        if not variants.get(line.sku_id):
-            skus.setdefault(line.sku_id, line)
-    return tuple(skus.values())
-
-
 def _write_unit_ids(unit_ids: Sequence[str]) -> dict[str, str]:
     """Forty units do not fit one attribute; every further one has a number behind its name."""
     written: dict[str, str] = {}

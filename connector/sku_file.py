@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
+from connector.export import inert, plain
 from connector.matching import title_of
 from connector.models import Connection, SkuLink
 from connector.platforms import shopify_for
@@ -24,7 +25,6 @@ LARGEST_FILE = 2_000_000  # bytes
 AT_ONCE = 2_000  # SKUs in memory, of a file that goes out
 MOST_CHANGES = 1_000  # lines that need Shopify: 20 searches of 50 SKUs
 VARIANT = "gid://shopify/ProductVariant/"
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def written(connection: Connection) -> Iterator[str]:
     for sku in SkuLink.objects.filter(connection=connection).order_by("title", "pk").iterator(AT_ONCE):
         variant = sku.variant_gid.removeprefix(VARIANT)
         row = (sku.sku_id, sku.seller_sku, sku.title, variant, "", sku.variant_title)
-        writer.writerow([f"'{cell}" if cell.startswith(FORMULA) else cell for cell in row])
+        writer.writerow([inert(cell) for cell in row])
         yield out.getvalue()
         out.seek(0)
         out.truncate()
@@ -108,12 +108,6 @@ def rows_of(content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
             yield reader.line_num, dict(zip(header, map(plain, cells), strict=False))
     except csv.Error:
         raise Refused([Fault(reader.line_num, _("This line is not CSV."))]) from None
-
-
-def plain(cell: str) -> str:
-    """A cell without what we put before a formula, and without spaces around."""
-    cell = cell.strip()
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULA) else cell
 
 
 def lines_of(

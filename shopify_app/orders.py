@@ -3,8 +3,12 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+
+# Without read_all_orders, which we do not ask for, Shopify shows orders of 60 days (contract 2.5); a day less, for its
+# clock is not ours.
+SHOWN_FOR = timedelta(days=59)
 
 
 @dataclass(frozen=True, slots=True)

@@ -376,16 +376,11 @@ def test_a_mapped_sku_is_its_variant_and_an_unmapped_one_a_custom_line():
         "SOCK-L",
     )
     assert (sweater.variant_id, sweater.title, sweater.sku) == (None, "Пуловер 毛衣 - Größe M", "")
-    assert [unit.sku_id for unit in mapping.unmapped(source, variants)] == ["2"]
 
 
 def test_an_unmapped_sku_is_never_written_where_the_merchant_wants_to_be_asked():
     with pytest.raises(LookupError):
         content(order(), replace(EARNS, unmatched=ASK))
-
-
-def test_a_cancelled_unit_needs_no_variant():
-    assert mapping.unmapped(order(line(1, display_status="CANCELLED")), {}) == ()
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from connector import cancelled, deadlines
 from connector.models import Connection, Order, Parcel
+from connector.places import SELLER_CENTERS
 from connector.reasons import Reason
 from connector.reasons import reason as reason_of
 from connector.states import KEPT_OUT, OrderState, ParcelState
@@ -59,7 +60,6 @@ SAID = {
     "COMPLETED": _("Completed"),
     "CANCELLED": _("Cancelled"),
 }
-SELLER_CENTERS = {"US": "https://seller-us.tiktok.com", "GB": "https://seller-uk.tiktok.com"}
 SELLER_CENTER = "https://seller.tiktokglobalshop.com"
 WITHOUT_CENTS = frozenset({"JPY", "KRW", "VND", "CLP"})
 

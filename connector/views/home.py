@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connector import figures, guide, setup
 from connector.chart import chart
-from connector.embedded import EmbeddedRequest, embedded, render_page, zone
+from connector.embedded import EmbeddedRequest, embedded, render_page
 from connector.health import health_of
 from connector.models import Connection
 from connector.outcomes import OUTCOMES
@@ -80,7 +80,7 @@ def standing_of(request: EmbeddedRequest, connections: list[Connection], found: 
 
 def record_of(request: EmbeddedRequest) -> dict[str, Any]:
     """What was: today, a week, the days as bars, and how long it took."""
-    record = figures.record(request.shop, timezone.localdate(), CHART_DAYS, zone(request.shop))
+    record = figures.record(request.shop, timezone.localdate(), CHART_DAYS, request.shop.zone)
     return {
         "today": record.today,
         "week": record.week,

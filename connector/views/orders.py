@@ -17,7 +17,6 @@ from connector.embedded import (
     embedded,
     render_page,
     toast,
-    zone,
 )
 from connector.export import csv_of
 from connector.keys import keys_of
@@ -79,7 +78,7 @@ def mark(text: str) -> str:
 def export(request: EmbeddedRequest) -> StreamingHttpResponse:
     """All orders of the filter or search as a file, however many pages they have."""
     wish = listing.Wish.from_query(request.GET)
-    lines = csv_of(listing.wished(request.shop, wish), zone(request.shop))
+    lines = csv_of(listing.wished(request.shop, wish), request.shop.zone)
     return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
 
 

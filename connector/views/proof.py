@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import reselect, reswap, retarget
 
 from connector import audits, figures, proof
-from connector.embedded import EmbeddedRequest, admin_url, embedded, render_page, zone
+from connector.embedded import EmbeddedRequest, admin_url, embedded, render_page
 from connector.models import Connection
 from connector.outcomes import OUTCOMES
 from connector.views.proof_row import rows_of
@@ -25,7 +25,7 @@ def day(request: EmbeddedRequest) -> HttpResponse:
 
 
 def shown(request: EmbeddedRequest, wish: proof.Wish) -> HttpResponse:
-    here, shop, today = zone(request.shop), request.shop, timezone.localdate()
+    here, shop, today = request.shop.zone, request.shop, timezone.localdate()
     sums, page = proof.sums(shop, wish.day, here), proof.page_of(shop, wish, here)
     context = {
         "wish": wish,
@@ -75,7 +75,7 @@ def comparison(request: EmbeddedRequest, of: str) -> HttpResponse:
 @embedded
 def compare(request: EmbeddedRequest, of: str) -> HttpResponse:
     """Have TikTok asked for this day's orders now; the page asks for itself until that is done."""
-    audits.ask(request.shop, past(of), zone(request.shop), request.user_id)
+    audits.ask(request.shop, past(of), request.shop.zone, request.user_id)
     return render_page(request, "connector/_comparison.html", compared(request, past(of)))
 
 
