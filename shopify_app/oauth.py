@@ -1,5 +1,6 @@
 """Token exchange and refresh (Shopify contract 2.3, 2.4). Always expiring offline tokens, always in pairs."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,11 +102,12 @@ def _refusal(reply: requests.Response, body: dict[str, Any]) -> Exception:
 
 
 def retry_after(header: str | None) -> float:
-    """Seconds of a Retry-After header, which is a decimal string ("2.0"); 2 when it is missing or odd."""
+    """Seconds of a Retry-After header, which is a decimal string ("2.0"); 2 when it is missing or odd. At most an hour."""
     try:
-        return max(float(header or ""), 0.1)
+        seconds = float(header or "")
     except ValueError:
         return 2.0
+    return min(max(seconds, 0.1), 3600.0) if math.isfinite(seconds) else 2.0
 
 
 def _json(content: bytes) -> dict[str, Any]:

@@ -439,11 +439,15 @@ def test_throttled_waits_until_the_points_are_back(shopify, client):
     assert not busy.value.may_have_acted
 
 
-def test_too_many_requests_are_told_by_a_decimal_string(shopify, client):
-    shopify.says(Answer({}, status=429, headers={"Retry-After": "2.5"}))
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [("2.5", 2.5), ("0", 0.1), ("-1", 0.1), ("99999", 3600), ("inf", 2), ("nan", 2), ("later", 2), ("", 2)],
+)
+def test_too_many_requests_are_told_by_a_decimal_string_and_nonsense_by_none(shopify, client, sent, read):
+    shopify.says(Answer({}, status=429, headers={"Retry-After": sent}))
     with pytest.raises(Busy) as busy:
         client.get_draft(DRAFT)
-    assert busy.value.retry_after == 2.5
+    assert busy.value.retry_after == read
 
 
 @pytest.mark.parametrize(
