@@ -102,7 +102,7 @@ def _refusal(reply: requests.Response, body: dict[str, Any]) -> Exception:
 
 
 def retry_after(header: str | None) -> float:
-    """Seconds of a Retry-After header, which is a decimal string ("2.0"); 2 when it is missing or odd. At most an hour."""
+    """Seconds of a Retry-After header, a decimal string ("2.0"), at most an hour; 2 when it is missing or odd."""
     try:
         seconds = float(header or "")
     except ValueError:
