@@ -9,12 +9,12 @@ from connector.models import Order
 from connector.observing import lines_of, observed, store_line_ids
 from connector.platforms import shopify_for
 from connector.states import OrderState as State
-from connector.work import WAKED
+from connector.work import WOKEN
 from shopify_app.orders import CompletedOrder, Draft, OrderState
 from tiktok.orders import Order as Source
 
 WAKE_WAITING = f"""
-UPDATE connector_inboxevent SET {WAKED}
+UPDATE connector_inboxevent SET {WOKEN}
 WHERE shop_id = %s AND due_at IS NOT NULL AND facts ->> 'order_id' = %s
 """  # noqa: S608  (our own words)
 

@@ -17,7 +17,7 @@ from connector.platforms import shopify_for, tiktok_for
 from connector.states import MOVES, ParcelState
 from connector.states import OrderState as State
 from connector.waits import recheck_due
-from connector.work import WAKED
+from connector.work import WOKEN
 from shopify_app.orders import SHOWN_FOR
 from tiktok.orders import Order as Source
 from tiktok.records import EXTERNAL_LINES, ExternalLine, ExternalOrder
@@ -33,7 +33,7 @@ CANCELLED_TAG = "tiktok-cancelled"
 ADDRESS = "address"  # among what TikTok changed
 NUMBERS = "SELECT number FROM connector_parcel WHERE order_id = %s"
 WAKE_PARCELS = f"""
-UPDATE connector_parcel SET {WAKED} WHERE order_id = %s AND state = %s AND reason = ANY(%s)
+UPDATE connector_parcel SET {WOKEN} WHERE order_id = %s AND state = %s AND reason = ANY(%s)
 """  # noqa: S608  (our own words)
 REFERRED = """
 SELECT shopify_line_gid, tiktok_line_id FROM connector_orderline

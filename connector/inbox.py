@@ -15,12 +15,12 @@ from connector.models import ASKING, Connection, InboxEvent, Order, OrderLog, fo
 from connector.platforms import shopify_for
 from connector.states import IN_SHOPIFY, OrderState
 from connector.transport import session
-from connector.work import WAKED, Later, wake_all
+from connector.work import WOKEN, Later, wake_all
 from shopify_app.models import Shop
 from tiktok.webhooks import address_changed_at
 
 WAKE_KNOWN = f"""
-UPDATE connector_order SET {WAKED}, address_told_at = GREATEST(address_told_at, %s)
+UPDATE connector_order SET {WOKEN}, address_told_at = GREATEST(address_told_at, %s)
 WHERE tiktok_id = %s AND connection_id IN (SELECT id FROM connector_connection WHERE tiktok_shop_id = %s)
 RETURNING connection_id, shop_id
 """  # noqa: S608  (our own words)

@@ -44,10 +44,10 @@ EITHER, LIVE, BACKFILL = "", "AND live", "AND NOT live"
 
 # A row that is due keeps its place among those that wait, however often it is woken. One that a worker has gets a new
 # time: by that its release sees that somebody woke it.
-WAKED = "due_at = CASE WHEN leased_until IS NULL THEN LEAST(due_at, %s) ELSE %s END"
+WOKEN = "due_at = CASE WHEN leased_until IS NULL THEN LEAST(due_at, %s) ELSE %s END"
 
 # what a step gives as the next time, unless a wake-up has come since the row was claimed
-DUE_UNLESS_WAKED = "due_at = CASE WHEN due_at IS NOT DISTINCT FROM %s THEN %s ELSE due_at END"
+DUE_UNLESS_WOKEN = "due_at = CASE WHEN due_at IS NOT DISTINCT FROM %s THEN %s ELSE due_at END"
 
 
 short: dict[int, float] = {}  # shop: until when its budgets count as short; of this process, on its own clock
@@ -109,7 +109,7 @@ class Work(models.Model):
         """Make the row due now. Its worker, if it has one, keeps it; the wake-up outlives the worker's release."""
         sets, stored = self._columns(facts)
         now = timezone.now()
-        update = f'UPDATE "{self._meta.db_table}" SET {", ".join([WAKED, *sets])} WHERE id = %s'  # noqa: S608
+        update = f'UPDATE "{self._meta.db_table}" SET {", ".join([WOKEN, *sets])} WHERE id = %s'  # noqa: S608
         sql.change(update, [now, now, *stored, self.pk])
 
     def keep(self, **facts: Any) -> None:
@@ -127,7 +127,7 @@ class Work(models.Model):
 
     def release(self, due_at: datetime | None, note: models.Model | None = None, **facts: Any) -> None:
         """Hand the row back, and store a note of it. A wake-up that came meanwhile wins over our due_at."""
-        self._guarded(DUE_UNLESS_WAKED, [self.due_at, due_at], note, leased_until=None, **facts)
+        self._guarded(DUE_UNLESS_WOKEN, [self.due_at, due_at], note, leased_until=None, **facts)
         self.leased_until, self.due_at = None, due_at
         self._remember(facts)
 

@@ -14,7 +14,7 @@ from connector import choices, consent, finalizing, following, inbox, preference
 from connector.models import DISCONNECTED, PAUSED, Connection, InboxEvent, Order, Parcel
 from connector.policy import Policy
 from connector.states import OrderState, ParcelState
-from connector.work import WAKED, Work
+from connector.work import WOKEN, Work
 from tests.planting import connect, plant
 from tests.shopify_script import make_shop
 from tiktok.orders import Order as Source
@@ -171,4 +171,4 @@ def test_nothing_but_work_makes_rows_due_that_it_does_not_hold():
                     f"{name}:{node.lineno}" for words in ("SET due_at", ", due_at =") if words in node.value
                 ]
     assert found == []
-    assert WAKED.startswith("due_at = CASE")
+    assert WOKEN.startswith("due_at = CASE")
