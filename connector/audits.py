@@ -5,7 +5,7 @@ for yesterday, a person for any day. What it finds it also sets right where one 
 become rows, and rows that differ are looked at again. Its findings are kept.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from connector import counterparts, mapping, pulls
-from connector.counterparts import finding
+from connector.counterparts import Difference, Finding, finding
 from connector.models import PAUSED, Audit, Connection, Order
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import OrderState
@@ -112,15 +112,13 @@ def read_tiktok(audit: Audit) -> None:
     """One page of TikTok's; after the last one, look for what TikTok did not name, and go on with Shopify's."""
     connection = audit.connection
     page = tiktok_for(connection, live=False).search_orders_placed(audit.since, audit.until, audit.page)
-    news = compare(connection, page.orders)
+    tell(audit, compare(connection, page.orders))
     pulls.store_orders(connection, page.orders)
     seen = [*audit.seen, *(source.id for source in page.orders)]
     facts: dict[str, Any] = {"read": len(seen), "total": max(page.total_count, len(seen))}
     if page.next_page_token:
-        return audit.succeed(
-            timezone.now(), seen=seen, page=page.next_page_token, findings=together(audit, news), **facts
-        )
-    facts["findings"] = together(audit, [*news, *missing_there(audit, seen)])
+        return audit.succeed(timezone.now(), seen=seen, page=page.next_page_token, **facts)
+    tell(audit, missing_there(audit, seen))
     if not counterparts.readable(audit.since):
         return finish(audit, **facts)
     return audit.succeed(timezone.now(), seen=[], page="", of_shopify=True, **facts)
@@ -130,27 +128,30 @@ def read_shopify(audit: Audit) -> None:
     """One page of the Shopify orders made that day; after the last one, look for what Shopify did not name."""
     shopify = shopify_for(audit.shop, live=False)
     page = shopify.search_orders_created(mapping.SHOP_TAG, audit.since, audit.until, audit.page)
-    news = counterparts.compare(audit, page.orders)
+    tell(audit, counterparts.compare(audit, page.orders))
     seen = [*audit.seen, *(theirs.id for theirs in page.orders)]
     facts: dict[str, Any] = {"read_in_shopify": len(seen)}
     if page.has_next:
-        return audit.succeed(
-            timezone.now(), seen=seen, page=page.end_cursor, findings=together(audit, news), **facts
-        )
-    news += counterparts.compare_unseen(audit, seen)
-    return finish(audit, findings=together(audit, news), **facts)
+        return audit.succeed(timezone.now(), seen=seen, page=page.end_cursor, **facts)
+    tell(audit, counterparts.compare_unseen(audit, seen))
+    return finish(audit, **facts)
 
 
 def finish(audit: Audit, **facts: Any) -> None:
     audit.succeed(None, seen=[], page="", finished_at=timezone.now(), **facts)
 
 
-def together(audit: Audit, news: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [*audit.findings, *news][:MOST_FINDINGS]
+def tell(audit: Audit, news: Sequence[Difference]) -> None:
+    """Keep what was found, then have it set right: after that nobody finds it, whoever dies in between least of all."""
+    fresh = [one.told for one in news if one.told not in audit.findings]
+    if fresh:
+        audit.keep(findings=[*audit.findings, *fresh][:MOST_FINDINGS])
+    for one in news:
+        one.set_right()
 
 
-def compare(connection: Connection, sources: Iterable[Source]) -> list[dict[str, str]]:
-    """What differs between TikTok's orders and our rows. Rows that differ are looked at again."""
+def compare(connection: Connection, sources: Iterable[Source]) -> list[Difference]:
+    """What differs between TikTok's orders and our rows."""
     by_id = {source.id: source for source in sources}
     known = {
         order.tiktok_id: order
@@ -159,21 +160,19 @@ def compare(connection: Connection, sources: Iterable[Source]) -> list[dict[str,
     found = []
     for source in by_id.values():
         order = known.get(source.id)
-        difference = absent(connection, source) if order is None else differing(order, source)
-        if difference:
-            found.append(difference)
-            if order is not None:
-                order.wake(draft_touched=True, order_touched=True)
+        told = absent(connection, source) if order is None else differing(order, source)
+        if told:
+            found.append(Difference(told, order, ("draft_touched", "order_touched")))
     return found
 
 
-def absent(connection: Connection, source: Source) -> dict[str, str]:
+def absent(connection: Connection, source: Source) -> Finding:
     """An order that has no row. It gets one, unless it was over before this connection began."""
     ours = pulls.ours_to_know(connection, source)
     return finding("missing_here" if ours else "before_connection", source.id, after=source.status)
 
 
-def differing(order: Order, source: Source) -> dict[str, str] | None:
+def differing(order: Order, source: Source) -> Finding | None:
     if order.tiktok_status and order.tiktok_status != source.status:
         return finding("status", order.tiktok_id, order.tiktok_status, source.status)
     over = source.cancelled or order.state == OrderState.CANCELLED
@@ -183,7 +182,7 @@ def differing(order: Order, source: Source) -> dict[str, str] | None:
     return None
 
 
-def missing_there(audit: Audit, seen: list[str]) -> list[dict[str, str]]:
+def missing_there(audit: Audit, seen: list[str]) -> list[Difference]:
     """Orders of the day that TikTok did not name. One that came while we read may be behind the last page."""
     ours = Order.objects.filter(
         shop=audit.shop_id,
@@ -193,6 +192,7 @@ def missing_there(audit: Audit, seen: list[str]) -> list[dict[str, str]]:
         created_at__lt=audit.asked_at,
     )
     gone = ours.exclude(tiktok_id__in=seen)[:MOST_FINDINGS]
-    for order in gone:
-        order.wake()
-    return [finding("missing_there", order.tiktok_id, before=order.tiktok_status) for order in gone]
+    return [
+        Difference(finding("missing_there", order.tiktok_id, before=order.tiktok_status), order)
+        for order in gone
+    ]

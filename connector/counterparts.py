@@ -5,6 +5,7 @@ total it was given. What one more look can set right is looked at again; the res
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -28,23 +29,40 @@ def readable(since: datetime) -> bool:
     return timezone.now() - since < SHOWN_FOR
 
 
-def compare(audit: Audit, found: Iterable[Counterpart]) -> list[Finding]:
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What is to be told, and the order that one more look may set right, with what is to be looked at."""
+
+    told: Finding
+    order: Order | None = None
+    touched: tuple[str, ...] = ()
+
+    def set_right(self) -> None:
+        if self.order is not None:
+            self.order.wake(**dict.fromkeys(self.touched, True))
+
+
+def compare(audit: Audit, found: Iterable[Counterpart]) -> list[Difference]:
     return [news for one in found if (news := differing(audit, one))]
 
 
-def differing(audit: Audit, theirs: Counterpart) -> Finding | None:
+def differing(audit: Audit, theirs: Counterpart) -> Difference | None:
     order = Order.objects.filter(shop=audit.shop_id, order_gid=theirs.id).first()
     if order is None:
         return unnamed(audit, theirs)
     if order.connection_id != audit.connection_id:
         return None
     if theirs.cancelled and order.state in IN_SHOPIFY and not order.shopify_state:
-        order.wake(order_touched=True)
-        return finding("cancelled_in_shopify", order.tiktok_id, order.get_state_display(), theirs.name)
+        told = finding("cancelled_in_shopify", order.tiktok_id, order.get_state_display(), theirs.name)
+        return Difference(told, order, ("order_touched",))
     if order.state == OrderState.CANCELLED and not theirs.cancelled:
-        return finding("alive_in_shopify", order.tiktok_id, order.get_state_display(), theirs.name)
+        return Difference(
+            finding("alive_in_shopify", order.tiktok_id, order.get_state_display(), theirs.name)
+        )
     if differs(order.expected_total, theirs):
-        return finding("shopify_total", order.tiktok_id, str(order.expected_total), str(theirs.total))
+        return Difference(
+            finding("shopify_total", order.tiktok_id, str(order.expected_total), str(theirs.total))
+        )
     return None
 
 
@@ -52,7 +70,7 @@ def differs(expected: Decimal | None, theirs: Counterpart) -> bool:
     return expected is not None and not theirs.cancelled and theirs.total != expected
 
 
-def unnamed(audit: Audit, theirs: Counterpart) -> Finding | None:
+def unnamed(audit: Audit, theirs: Counterpart) -> Difference | None:
     """A Shopify order with our id tag that no row names."""
     tiktok_id = next(
         (tag.removeprefix(mapping.ID_TAG) for tag in theirs.tags if tag.startswith(mapping.ID_TAG)), ""
@@ -62,11 +80,11 @@ def unnamed(audit: Audit, theirs: Counterpart) -> Finding | None:
     if not tiktok_id or theirs.cancelled or (mine is None and (rows.exists() or not speaks_first(audit))):
         return None
     if mine is None:
-        return finding("unknown_in_shopify", tiktok_id, after=theirs.name)
+        return Difference(finding("unknown_in_shopify", tiktok_id, after=theirs.name))
     if mine.order_gid:
-        return finding("doubled_in_shopify", tiktok_id, mine.order_name, theirs.name)
-    mine.wake(draft_touched=True)
-    return finding("not_named", tiktok_id, mine.get_state_display(), theirs.name)
+        return Difference(finding("doubled_in_shopify", tiktok_id, mine.order_name, theirs.name))
+    told = finding("not_named", tiktok_id, mine.get_state_display(), theirs.name)
+    return Difference(told, mine, ("draft_touched",))
 
 
 def speaks_first(audit: Audit) -> bool:
@@ -75,15 +93,15 @@ def speaks_first(audit: Audit) -> bool:
     return first is not None and first.pk == audit.connection_id
 
 
-def compare_unseen(audit: Audit, seen: Iterable[str]) -> list[Finding]:
+def compare_unseen(audit: Audit, seen: Iterable[str]) -> list[Difference]:
     """Orders that we finalized that day and the search did not name: deleted, or made by hand on another day."""
     found = []
     shopify = shopify_for(audit.shop, live=False)
     for order in unseen(audit, seen)[:LOOKED_UP]:
         theirs = shopify.get_order(order.order_gid)
         if theirs is None:
-            order.wake(order_touched=True)
-            found.append(finding("gone_from_shopify", order.tiktok_id, before=order.order_name))
+            told = finding("gone_from_shopify", order.tiktok_id, before=order.order_name)
+            found.append(Difference(told, order, ("order_touched",)))
         elif news := differing(audit, theirs):
             found.append(news)
     return found

@@ -50,6 +50,14 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures that tests recorded, also those of xdist's workers."""
+    for report in terminalreporter.getreports("passed"):
+        for name, words in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(str(words))
+
+
 @pytest.fixture(autouse=True)
 def _empty_valkey() -> Iterator[None]:
     yield

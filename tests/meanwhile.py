@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
+from outside_calls import name_of
 from requests.adapters import HTTPAdapter
-from test_crash_matrix import name_of
 
 
 class Meanwhile(HTTPAdapter):
