@@ -223,3 +223,18 @@ def test_the_purge_finds_what_is_old_among_much_that_is_not(events, shop):
     assert before - Order.objects.count() == 100
     found = [plan for plan in plans.seen if plan.startswith("SELECT") and '"changed_at" <' in plan]
     assert found and all("order_over" in plan for plan in found)
+
+
+def test_what_is_due_is_found_from_indexes_also_by_a_plan_for_any_values(orders, shop):
+    """As the statement is planned once for a connection: chosen for values that PostgreSQL does not know."""
+    event = InboxEvent.objects.create(shop=shop, source="tiktok", key="m", topic="t")
+    multiply(event, 100_000, {"key": "'k' || i"})
+    with database.cursor() as cursor:
+        cursor.execute("ANALYZE")
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(f"PREPARE due (bigint, timestamptz) AS {jobs.DUE_KINDS.sql.decode()}")
+        cursor.execute("EXPLAIN EXECUTE due (%s, now())", [shop.pk])
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("DEALLOCATE due")
+    assert "inboxevent_due" in plan and "order_due" in plan
+    assert [table for table in TABLES if f"Seq Scan on connector_{table} " in plan] == []
