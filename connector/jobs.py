@@ -53,7 +53,8 @@ KINDS: tuple[Kind, ...] = (
 DUE = """(SELECT true FROM {table} WHERE shop_id = $1 AND due_at <= $2 {only}
           AND (leased_until IS NULL OR leased_until < $2) ORDER BY live DESC, due_at LIMIT 1)"""
 DUE_KINDS = Statement.of(
-    "SELECT " + ", ".join(DUE.format(table=model._meta.db_table, only=only) for model, only in KINDS)
+    "SELECT " + ", ".join(DUE.format(table=model._meta.db_table, only=only) for model, only in KINDS),
+    writes=False,
 )
 
 pool = ThreadPoolExecutor(max_workers=settings.DRAIN_THREADS, thread_name_prefix="row")

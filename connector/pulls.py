@@ -124,7 +124,7 @@ def begin_imports(connection: Connection) -> None:
     A step that is under way read that nobody had looked yet: to wake its row makes it run again.
     """
     waiting = Order.objects.filter(connection=connection, state=State.RECEIVED)
-    waiting.filter(reason__in=("", "other_connector")).update(due_at=timezone.now())
+    wake_all(waiting.filter(reason__in=("", "other_connector")))
 
 
 # ---- TikTok --------------------------------------------------------------------------------------

@@ -320,9 +320,9 @@ def live_every_kind_of_life(world: World) -> None:
     world.tiktok.cancel(cancelled_in_hold.tiktok_id)
     nine = [{"variantId": world.store.variant("MUG-WHT").id, "quantity": 9}]
     world.store.edit_draft(edited.draft_gid, lineItems=nine)
-    world.tiktok.change_address(redirected.tiktok_id)
     world.settle()
     world.release_hold()
+    world.tiktok.change_address(redirected.tiktok_id)
     world.store.fulfill(gid_of(shipped), company="UPS", numbers=[UPS])
     world.tiktok.cancel(cancelled.tiktok_id, by="SELLER")
     world.store.cancel_order(gid_of(by_merchant))

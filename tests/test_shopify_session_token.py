@@ -63,7 +63,7 @@ def test_ten_seconds_of_clock_difference_are_forgiven_and_no_more(settings):
     "changes",
     [
         {"exp": int(time.time()) - 15},
-        {"nbf": int(time.time()) + 600},
+        {"nbf": int(time.time()) + 86_400},
         {"aud": "another-app"},
         {"dest": "https://another-store.myshopify.com"},
         {"iss": "https://evil.example.com/admin", "dest": "https://evil.example.com"},

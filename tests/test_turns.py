@@ -150,7 +150,7 @@ def test_what_comes_while_a_row_waits_for_its_platform_is_not_kept_waiting(world
 
 def test_a_worker_that_is_told_to_stop_hands_its_rows_back_and_goes(world):
     world.shopify.settings.latency = 0.3
-    ids = [world.tiktok.place_order() for _ in range(12)]
+    ids = [world.tiktok.place_order() for _ in range(30)]
     world.tiktok.webhooks.settle(10)
     with running("worker") as process:
         wake.lower(world.shop.pk)

@@ -24,17 +24,20 @@ class Statement:
 
     sql: bytes
     name: bytes
+    writes: bool
 
     @classmethod
-    def of(cls, sql: str) -> "Statement":
-        return cls(sql.encode(), b"ours_" + blake2b(sql.encode(), digest_size=8).hexdigest().encode())
+    def of(cls, sql: str, *, writes: bool = True) -> "Statement":
+        name = b"ours_" + blake2b(sql.encode(), digest_size=8).hexdigest().encode()
+        return cls(sql.encode(), name, writes)
 
     def first_row(self, *values: bytes) -> list[bytes | None] | None:
-        """Values as PostgreSQL reads and writes them. Commits by itself, so never inside a transaction."""
+        """Values as PostgreSQL reads and writes them. What writes commits by itself, so never inside a transaction."""
         if any(b"\0" in value for value in values):
             raise ValueError("PostgreSQL would read a value only up to its NUL")
         database = cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
-        database.validate_no_atomic_block()
+        if self.writes:
+            database.validate_no_atomic_block()
         database.close_if_unusable_or_obsolete()  # as Django does before each request
         database.close_if_health_check_failed()
         with database.wrap_database_errors:
