@@ -27,6 +27,7 @@ from django.utils import timezone
 from bench.pages import multiply
 from connector import clock, jobs, listing, neighbours, pulls, webhooks
 from connector.models import Connection, InboxEvent, Order, Parcel
+from connector.postgres.prepared import Statement
 from connector.states import OrderState, ParcelState
 from shopify_app.models import Shop
 from tiktok.models import Seller
@@ -97,7 +98,9 @@ def works(owner: Connection) -> dict[str, Callable[[], Any]]:
     known = list(Order.objects.filter(shop=owner.shop_id).order_by("-placed_at")[:PAGE])
     return {
         "sweep of the clock": clock.sweep,
-        "which kinds of a shop are due": lambda: jobs.due_kinds(owner.shop_id),
+        "which kinds of a shop are due": lambda: by_djangos_way(
+            jobs.DUE_KINDS, str(owner.shop_id), timezone.now().isoformat()
+        ),
         f"claim of {BATCH} orders": lambda: Order.claim(owner.shop_id, BATCH, beside=neighbours.VERSIONS),
         f"pull of {PAGE} known orders": lambda: pulls.store_orders(
             owner, [source(one.tiktok_id) for one in known]
@@ -127,10 +130,14 @@ def ring(owner: Connection) -> None:
         triggered_at=now,
         live=True,
     )
-    # The intake speaks to libpq itself, where nobody can listen: the same words by Django's way.
-    sql = re.sub(r"\$(\d)", r"%(_\1)s", webhooks.STORE_TIKTOK.sql.decode())
+    by_djangos_way(webhooks.STORE_TIKTOK, *(value.decode() for value in values))
+
+
+def by_djangos_way(statement: Statement, *values: str) -> None:
+    """The words of a statement that is sent by libpq itself, where nobody can listen."""
+    sql = re.sub(r"\$(\d)", r"%(_\1)s", statement.sql.decode())
     with connection.cursor() as cursor:
-        cursor.execute(sql, {f"_{n}": value.decode() for n, value in enumerate(values, 1)})
+        cursor.execute(sql, {f"_{n}": value for n, value in enumerate(values, 1)})
 
 
 # ---- what a statement costs ----------------------------------------------------------------------

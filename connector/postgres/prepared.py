@@ -38,8 +38,9 @@ class Statement:
         database = cast("DatabaseWrapper", connections[DEFAULT_DB_ALIAS])
         if self.writes:
             database.validate_no_atomic_block()
-        database.close_if_unusable_or_obsolete()  # as Django does before each request
-        database.close_if_health_check_failed()
+        if not database.in_atomic_block:
+            database.close_if_unusable_or_obsolete()  # as Django does before each request
+            database.close_if_health_check_failed()
         with database.wrap_database_errors:
             database.ensure_connection()
             found = self._execute(database, values)
