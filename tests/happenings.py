@@ -145,6 +145,7 @@ def change_number(world: World, number: str, gid: str, deeds: Deeds) -> None:
         return
     del deeds.numbers[number]
     deeds.numbers[new] = gid
+    deeds.followed[number] = new
 
 
 def cancel_fulfillment(world: World, number: str, gid: str, deeds: Deeds) -> None:

@@ -52,6 +52,7 @@ class Deeds:
 
     done: set[str] = field(default_factory=set)
     numbers: dict[str, str] = field(default_factory=dict)  # number -> fulfillment, as Shopify has them now
+    followed: dict[str, str] = field(default_factory=dict)  # number -> the one that took its place in Shopify
     withdrawn: set[str] = field(default_factory=set)  # numbers of fulfillments that were cancelled
     disturbed: bool = False  # a fulfillment was changed or cancelled, or units left the order
     wish: str = ""  # "out", "in": what a person last chose while it was not in Shopify
@@ -72,7 +73,7 @@ def wrong_now(world: World, book: Book) -> list[str]:
     found += [f"against Shopify's contract: {one}" for one in world.shopify.violations]
     for id in book:
         found += [f"{id}: {words}" for words in doubled(world, id)]
-    return found + [*sent_twice(world), *unwanted_completions(world)]
+    return found + [*sent_twice(world), *put_back(world, book), *unwanted_completions(world)]
 
 
 def asked(violations: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -101,6 +102,17 @@ def sent_twice(world: World) -> Iterator[str]:
     for entry in world.tiktok_effects("ship_refused"):
         if (entry["order_id"], entry["number"]) in known:
             yield f"{entry['order_id']}: {entry['number']} was sent again: {entry['message']}"
+
+
+def put_back(world: World, book: Book) -> Iterator[str]:
+    """A number that TikTok had, taken back for one that Shopify had before it. No merchant here goes back to one."""
+    for entry in world.tiktok_effects("correction"):
+        followed = book[entry["order_id"]].followed
+        newer = followed.get(entry["number"])
+        while newer:
+            if newer == entry["former_number"]:
+                yield f"{entry['order_id']}: {newer} was taken back for {entry['number']}, which is older"
+            newer = followed.get(newer)
 
 
 def unwanted_completions(world: World) -> list[str]:

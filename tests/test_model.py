@@ -100,6 +100,7 @@ TROUBLES = ("", "", "lost_reply", "lost_reply", "truncated", "500")
 FAULTS = [(False, call, kind) for call in SHOPIFY_CALLS for kind in SHOPIFY_FAULTS]
 FAULTS += [(True, call, kind) for call in TIKTOK_CALLS for kind in TIKTOK_FAULTS]
 USUAL = ("it is paid", "TikTok releases it", "it is fulfilled", "a number changes")
+CALLED_OFF = ("its buyer asks to cancel", "it is cancelled")
 AT_ONCE = 2  # orders under way: a few whole lives show more than many that have just begun
 A_WHILE = 8  # steps between two comparisons of everything
 NTH = st.sampled_from((0, 0, 0, 1, 2))  # the oldest order most often: a life that goes on finds most
@@ -141,25 +142,36 @@ class Life(RuleBasedStateMachine):
         hard=st.booleans(),
         second=st.sampled_from((False, False, True)),
         contents=st.lists(st.sampled_from(CONTENTS), min_size=1, max_size=2),
+        trouble=st.sampled_from(TROUBLES),
     )
-    def open_shop(self, hard: bool, second: bool, contents: list[Any]) -> None:
+    def open_shop(self, hard: bool, second: bool, contents: list[Any], trouble: str) -> None:
         self.time.ahead = timedelta(0)
         self.world = self.build(hard)
         self.world.tiktok.settings.rate_per_second = 0
         self.shops = ["", connect_another(self.world)] if second else [""]
+        if trouble:
+            self.world.shopify.faults.add("draftOrderCreate", trouble, seconds=0.02)
         for content in contents:
             self.placed(content)
 
     # ---- one order's life ----
 
-    @rule(content=st.sampled_from(CONTENTS), kind=st.sampled_from(KINDS), shop=st.integers(0, 1))
-    def place(self, content: list[Any], kind: str, shop: int) -> None:
-        """One more, or, with enough of them under way, the oldest of these goes further."""
+    @rule(
+        content=st.sampled_from(CONTENTS),
+        kind=st.sampled_from(KINDS),
+        shop=st.integers(0, 1),
+        trouble=st.sampled_from(TROUBLES),
+    )
+    def place(self, content: list[Any], kind: str, shop: int, trouble: str) -> None:
+        """One more, perhaps with the answer to its create lost; or, with enough under way, the oldest goes further."""
         if len(old := [id for id in self.book if self.under_way(id)]) >= AT_ONCE:
             self.go_further(old[0])
             self.work()
         else:
             self.placed(content, shop, hold=kind == "held", paid=kind != "unpaid")
+            if trouble:
+                self.world.shopify.faults.add("draftOrderCreate", trouble, seconds=0.02)
+                self.work()
 
     def placed(self, content: list[Any], shop: int = 0, **facts: Any) -> None:
         shop_id = self.shops[shop % len(self.shops)]
@@ -180,9 +192,16 @@ class Life(RuleBasedStateMachine):
         if work:
             self.work()
 
-    @rule(nth=NTH, trouble=st.sampled_from(TROUBLES), write=st.integers(0, 1))
-    def it_goes_further(self, nth: int, trouble: str, write: int) -> None:
-        """What is most usual, in one step: worked on, its next event, worked on again; or an answer to it is lost."""
+    @rule(
+        nth=NTH,
+        trouble=st.sampled_from(TROUBLES),
+        write=st.integers(0, 1),
+        at_once=st.sampled_from(("", "", "", *CALLED_OFF)),
+    )
+    def it_goes_further(self, nth: int, trouble: str, write: int, at_once: str) -> None:
+        """What is most usual, in one step: worked on, its next event, worked on again; or an answer to it is lost, or
+        it is called off before we have looked.
+        """
         id = self.one(nth)
         if self.stage(id) != "new":  # else what it is about to do is the event
             self.work()
@@ -193,30 +212,39 @@ class Life(RuleBasedStateMachine):
             platform.faults.add(operation, trouble, seconds=0.02)
             note(f"{id}: {trouble} to {operation}")
         self.go_further(id)
+        deed = anywhere(self.world, id, self.book[id]).get(at_once)
+        if deed and not orders_of(self.world, id):
+            note(f"{id}: {at_once}")
+            deed()
         self.work()
 
     @rule(
         nth=NTH,
-        call=st.integers(0, 3),
+        further=st.sampled_from((0, 0, 1, 2)),
+        call=st.integers(0, 11),  # each of two, three or four as often
         which=st.integers(0, 30),
+        usual=st.booleans(),
         overtaken=st.booleans(),
         other_works=st.sampled_from((True, True, False)),
     )
     def something_happens_while_an_answer_is_on_its_way(
-        self, nth: int, call: int, which: int, overtaken: bool, other_works: bool
+        self, nth: int, further: int, call: int, which: int, usual: bool, overtaken: bool, other_works: bool
     ) -> None:
         """A worker has the answer in hand; the world goes on, and another worker may take the same row."""
         id = self.one(nth)
+        for _ in range(further):
+            self.go_further(id)
+            self.work()
         calls = CALLS[self.stage(id)]
         held_back = calls[call % len(calls)]
         name = held_back[2]
 
         def deed() -> None:
-            possible = list(about(held_back, self.world, id, self.book[id]).items())
+            possible = about(held_back, self.world, id, self.book[id])
             if possible:
-                words, do = possible[which % len(possible)]
+                words = (usual and the_usual(possible)) or list(possible)[which % len(possible)]
                 did.append(words)
-                do()
+                possible[words]()
             if overtaken:
                 self.time.forward(self.world, 31)
             if other_works:
@@ -241,7 +269,7 @@ class Life(RuleBasedStateMachine):
     def go_further(self, id: str) -> None:
         """The usual next event of its life, if there is one."""
         possible = anywhere(self.world, id, self.book[id])
-        usual = next((words for words in USUAL if words in possible), None)
+        usual = the_usual(possible)
         if usual:
             note(f"{id}: {usual}")
             possible[usual]()
@@ -279,6 +307,11 @@ class Life(RuleBasedStateMachine):
             self.world.store.uninstall()
         else:
             self.the_merchant_opens_the_app()
+
+    def the_merchant_comes_back(self) -> None:
+        if Connection.objects.exclude(paused_reason="").exists() or not self.world.store.installed:
+            self.the_merchant_opens_the_app()
+        self.work()
 
     def the_merchant_opens_the_app(self) -> None:
         self.world.shopify.faults.clear()
@@ -406,12 +439,11 @@ class Life(RuleBasedStateMachine):
             if self.status(id) == "UNPAID":
                 self.world.tiktok.cancel(id)
         self.work()
-        if Connection.objects.exclude(paused_reason="").exists() or not self.world.store.installed:
-            self.the_merchant_opens_the_app()
-        self.work()
+        self.the_merchant_comes_back()
         for seconds in (31, 61, 3601, 901, 301, 301, 61, 301):
             self.time.forward(self.world, seconds)
             self.work(8)
+            self.the_merchant_comes_back()  # who had not heard of an uninstallation notices a dead token only now
         self.wait_for_skus()
         for _ in range(20):
             if not due_within(3):
@@ -429,6 +461,10 @@ class Life(RuleBasedStateMachine):
 
     def status(self, id: str) -> str:
         return self.world.tiktok.order(id).status
+
+
+def the_usual(possible: dict[str, Callable[[], Any]]) -> str:
+    return next((words for words in USUAL if words in possible), "")
 
 
 def about(call: tuple[bool, str, str], world: World, id: str, deeds: Deeds) -> dict[str, Callable[[], Any]]:

@@ -9,6 +9,7 @@ from world import World
 from connector import jobs
 from connector.models import Connection
 from connector.states import OrderState as State
+from connector.states import ParcelState
 
 
 def test_word_of_a_lost_grant_that_comes_after_the_new_grant_pauses_nothing(world: World):
@@ -41,3 +42,19 @@ def test_a_worker_that_was_overtaken_puts_no_old_address_over_a_newer_one(hard_w
     world.settle()
     [placed] = world.store.orders.values()
     assert (placed.shipping_address or {})["address1"] == "77 New Street"
+
+
+def test_an_order_completed_and_partly_shipped_by_hand_in_the_hold_gets_its_address_with_the_release(
+    world: World,
+):
+    order = world.placed(lines=[("MUG-WHT", 2)])
+    world.store.complete_draft(order.draft_gid)
+    world.settle()
+    [placed] = world.store.orders.values()
+    world.store.fulfill(placed.id, {placed.lines[0].id: 1}, "UPS", [world.tiktok.new_number("UPS")])
+    world.settle()
+    world.tiktok.release(order.tiktok_id)
+    world.settle()
+    street = world.tiktok.order(order.tiktok_id).buyer.address_line1
+    assert (placed.shipping_address or {}).get("address1") == street
+    assert world.parcel(order).state == ParcelState.ACCEPTED
