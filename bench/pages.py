@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, repeat
@@ -11,7 +11,6 @@ from typing import Any
 from django.db import connection, models
 from django.http import HttpResponse
 from django.test import Client
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bench.figures import MET, MISSED, Figure, Section, judged, number, told
@@ -162,9 +161,14 @@ def visit(ground: Ground, domain: str, page: Page, visits: int) -> tuple[Figure,
         return timed(ground, domain, page, *next(asked))
 
     once()
-    with CaptureQueriesContext(connection) as captured:
+    statements: list[tuple[str, Any]] = []
+
+    def keep(execute: Callable[..., Any], sql: str, values: Any, many: bool, context: Any) -> Any:
+        statements.append((sql, values))
+        return execute(sql, values, many, context)
+
+    with connection.execute_wrapper(keep):
         once()
-    statements = [entry["sql"] for entry in captured.captured_queries]  # now: the next request forgets them
     times = sorted(once() for _ in range(visits))
     half, most = percentile(times, 50), percentile(times, 95)
     words = f"{number(half)} / {number(most)} ms, {len(statements)}"
@@ -176,7 +180,9 @@ def visit(ground: Ground, domain: str, page: Page, visits: int) -> tuple[Figure,
         f"{most / LIMIT_MS:.2f}",
         verdict,
     )
-    return figure, [f"{page.name}: {sql[:200]}" for sql in statements if reads_a_whole_table(sql)]
+    return figure, [
+        f"{page.name}: {sql[:200]}" for sql, values in statements if reads_a_whole_table(sql, values)
+    ]
 
 
 def seen(ground: Ground, domain: str, page: Page) -> Iterator[tuple[str, dict[str, str]]]:
@@ -204,12 +210,12 @@ def fetched(path: str, query: dict[str, str], token: str) -> HttpResponse:
     return Client().get(path, query, headers=headers)
 
 
-def reads_a_whole_table(sql: str) -> bool:
+def reads_a_whole_table(sql: str, values: Any) -> bool:
     """Whether the plan scans one of the tables that grow with the orders."""
     if not sql.startswith(("SELECT", "(SELECT", "WITH", "((SELECT")):
         return False
     with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN {sql.replace('%', '%%')}", [])
+        cursor.execute(f"EXPLAIN {sql}", values)
         plan = "\n".join(row[0] for row in cursor.fetchall())
     return any(f"Seq Scan on {model._meta.db_table} " in f"{plan} " for model in LARGE)
 
