@@ -20,7 +20,7 @@ from connector.models import Connection, Order, OrderLine, Parcel, rest_in_pause
 from connector.platforms import shopify_for, tiktok_for
 from connector.reading import read
 from connector.states import ParcelState as State
-from connector.work import backoff
+from connector.work import WOKEN, backoff
 from shopify_app.orders import Fulfillment
 from tiktok.errors import ShippingFault, shipping_fault
 from tiktok.orders import Order as Source
@@ -46,9 +46,9 @@ LINE_IDS = "SELECT shopify_line_gid FROM connector_orderline WHERE order_id = %s
 LOCK_ORDER = "SELECT FROM connector_order WHERE id = %s FOR UPDATE"
 UNITS_TO_SHIP = "SELECT tiktok_line_id FROM connector_orderline WHERE parcel_id = %s AND NOT cancelled"
 CARRIER_LINKS = "SELECT company, provider_id FROM connector_carrierlink WHERE connection_id = %s"
-WAKE_SHORT = """
-UPDATE connector_parcel SET due_at = %s WHERE order_id = %s AND state = %s AND reason = 'too_few_units'
-"""
+WAKE_SHORT = f"""
+UPDATE connector_parcel SET {WOKEN} WHERE order_id = %s AND state = %s AND reason = 'too_few_units'
+"""  # noqa: S608  (our own words)
 BEING_SENT = """
 SELECT EXISTS (
     SELECT FROM connector_parcel
@@ -149,7 +149,7 @@ def withdraw(order: Order, parcels: Iterable[Parcel]) -> None:
             Parcel.objects.filter(pk=parcel.pk).update(reason=ORPHANED)
             OrderLine.objects.filter(parcel=parcel).update(parcel=None)
             parcel.noted("asked", reason=ORPHANED)
-    sql.change(WAKE_SHORT, [timezone.now(), order.pk, State.WAITING])
+    sql.change(WAKE_SHORT, [timezone.now(), timezone.now(), order.pk, State.WAITING])
 
 
 def renew(parcel: Parcel, company: str) -> None:

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -268,16 +269,13 @@ def test_a_lease_that_ran_out_is_taken_over(tiktok, http):
     assert seller.access_token(http) == "access-2"
 
 
-@pytest.mark.django_db(transaction=True)
-def test_one_of_many_refreshes_a_dead_token_and_the_others_wait_for_it(tiktok, http):
-    make_dead_seller()
-    gate = threading.Event()
-    tiktok.will_say(pair(2), gate=gate)
+def six_at_once(ask: Callable[[], str], gate: threading.Event) -> list[str]:
+    """What each of six threads was told; TikTok's answer waits at the gate until all of them have asked."""
     found = []
 
     def work():
         try:
-            found.append(Seller.objects.get().access_token(http))
+            found.append(ask())
         finally:
             connection.close()
 
@@ -288,6 +286,15 @@ def test_one_of_many_refreshes_a_dead_token_and_the_others_wait_for_it(tiktok, h
     timer.start()
     for thread in [*threads, timer]:
         thread.join()
+    return found
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_of_many_refreshes_a_dead_token_and_the_others_wait_for_it(tiktok, http):
+    make_dead_seller()
+    gate = threading.Event()
+    tiktok.will_say(pair(2), gate=gate)
+    found = six_at_once(lambda: Seller.objects.get().access_token(http), gate)
     assert found == ["access-2"] * 6
     assert len(tiktok.asked) == 1
 
@@ -553,22 +560,15 @@ def test_one_of_many_fetches_the_shops_and_the_others_wait_for_it(tiktok, http):
     make_shop(make_seller())
     gate = threading.Event()
     will_name_shops(tiktok, gate=gate)
-    found = []
 
-    def work(shop):
-        try:
-            shop.renew_cipher(partial(get_shops, "US", "access-1", http))
-            found.append(shop.cipher)
-        finally:
-            connection.close()
+    shops = [Shop.objects.get() for _ in range(6)]  # read before any of them is renewed
 
-    threads = [threading.Thread(target=work, args=[Shop.objects.get()]) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    timer = threading.Timer(0.3, gate.set)
-    timer.start()
-    for thread in [*threads, timer]:
-        thread.join()
+    def renewed() -> str:
+        shop = shops.pop()
+        shop.renew_cipher(partial(get_shops, "US", "access-1", http))
+        return shop.cipher
+
+    found = six_at_once(renewed, gate)
     assert found == ["c2"] * 6
     assert len(tiktok.asked) == 1
 

@@ -1,7 +1,7 @@
 """A statement that each connection has parsed and planned once, called at first hand.
 
-For the intake, where Django's and psycopg's cursors cost five times what they carry and planning costs as much as
-storing.
+For the intake and for what is due, where cursors cost five times what they carry and planning costs as much as the
+answer. The plan is for any values: look at it by plan_cache_mode = force_generic_plan before a statement is added.
 """
 
 from collections.abc import Sequence
