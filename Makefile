@@ -25,11 +25,11 @@ checks: lint
 	$(PY) -m pytest -n 2 $(CHOICE)
 	@[ -z "$$BEGAN" ] || echo $$(($$(date +%s) - BEGAN)) > .venv/.test_seconds  # shown by `make bench`
 
-# make chaos [full] [orders=N] [seed=S] [acts=all|none|NAMES] [replays=N] [rate=R] [write=1]
+# make chaos [full] [orders=N] [seed=S] [acts=all|none|NAMES] [replays=N] [rate=R] [points=P] [write=1]
 chaos: .venv/.installed  ## orders under faults and kills, then an account of every one; `full` takes about two hours
 	@exec $(PY) -m bench.chaos $(if $(filter full,$(MAKECMDGOALS)),full,quick) \
 	  $(if $(orders),--orders $(orders)) $(if $(seed),--seed $(seed)) $(if $(acts),--acts $(acts)) \
-	  $(if $(replays),--replays $(replays)) $(if $(rate),--rate $(rate)) $(if $(write),--write)
+	  $(if $(replays),--replays $(replays)) $(if $(rate),--rate $(rate)) $(if $(points),--points $(points)) $(if $(write),--write)
 
 fuzz: .venv/.installed  ## nonsense at every door, 24,000 examples; about 15 minutes
 	@FUZZ_EXAMPLES=$(or $(examples),6000) $(PY) -m pytest -q tests/test_fuzz.py

@@ -1,5 +1,5 @@
 """python -m bench.chaos [quick|full] [--orders N] [--seed S] [--rate R] [--kills K] [--acts all|none|NAMES]
-[--replays N] [--write] [--keep-logs FOLDER]
+[--points P] [--replays N] [--write] [--keep-logs FOLDER]
 """
 
 import argparse
@@ -57,6 +57,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--orders", type=int)
     parser.add_argument("--kills", type=int)
     parser.add_argument("--rate", type=float, help="orders a second")
+    parser.add_argument("--points", type=float, help="that Shopify restores a second in each shop")
     parser.add_argument("--acts", help=f"all, none, or some of {','.join(ACTS)}: after the main story")
     parser.add_argument("--replays", type=int, help="how often every event is answered again at the end")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
@@ -68,7 +69,7 @@ def arguments() -> argparse.ArgumentParser:
 def size_of(asked: argparse.Namespace) -> Size:
     """A preset with what was asked for otherwise; kills go with the orders unless they are named."""
     size = SIZES[asked.size]
-    changes = {name: getattr(asked, name) for name in ("orders", "kills", "rate") if getattr(asked, name)}
+    changes = {name: getattr(asked, name) for name in ("orders", "kills", "rate", "points") if getattr(asked, name)}
     if "orders" in changes and "kills" not in changes:
         changes["kills"] = max(QUICK.kills, min(FULL.kills, changes["orders"] // 30))
     if asked.replays is not None:

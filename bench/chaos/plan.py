@@ -33,13 +33,18 @@ VICTIMS = ("worker1", "worker2", "worker3", "web", "clock", "worker1", "worker2"
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`rate` orders a second; held for `hold` seconds; `patience` seconds until quiet after the last of them."""
+    """`rate` orders a second; held for `hold` seconds; `patience` seconds until quiet after the last of them.
+
+    An order costs Shopify 55 points, some 70 under faults: with more than `points` / 70 orders a second in each of
+    the three shops it is Shopify's limit that says when a run ends.
+    """
 
     orders: int
     kills: int
     rate: float = 4.0
     hold: float = 4.0
     patience: float = 60.0
+    points: float = 100.0  # that Shopify restores a second in each shop: 100 standard, 1,000 Plus
     name: str = "quick"
     acts: tuple[str, ...] = ()  # after the main story
     replays: int = 2  # of every event, at the end

@@ -191,7 +191,7 @@ def page(figures: Iterable[Figure], *, size: Size, seed: int, day: date) -> str:
 
 def words_of(size: Size, seed: int) -> str:
     acts = ",".join(size.acts) if size.acts else "none"
-    numbers = f"--orders {size.orders} --rate {size.rate:g} --kills {size.kills}"
+    numbers = f"--orders {size.orders} --rate {size.rate:g} --points {size.points:g} --kills {size.kills}"
     return f"{size.name} {numbers} --acts {acts} --replays {size.replays} --seed {seed}"
 
 

@@ -125,6 +125,7 @@ def staged(size: Size, seed: int) -> Iterator[Stage]:
             engines = start_engines(watch, folder, account)
             env = environment(engines, port, tiktok, shopify, size)
             stage = Stage(folder, tiktok, shopify, watch, env)
+            meter(shopify, size.points)
             os.environ.update(env)  # this process reads our tables through the product's own models
             os.environ["DJANGO_SETTINGS_MODULE"] = "connector.settings"
             django.setup()
@@ -271,6 +272,11 @@ def reconnect(stage: Stage, number: int) -> bool:
             stage.connection(number).resume()
             return True
     return False
+
+
+def meter(shopify: ShopifySandbox, points: float) -> None:
+    """What Shopify's plan gives each shop; a bucket holds 20 seconds of it (contract 5)."""
+    shopify.settings.change(restore=points, bucket=20 * points)
 
 
 def harden(stage: Stage) -> None:
