@@ -69,7 +69,9 @@ def arguments() -> argparse.ArgumentParser:
 def size_of(asked: argparse.Namespace) -> Size:
     """A preset with what was asked for otherwise; kills go with the orders unless they are named."""
     size = SIZES[asked.size]
-    changes = {name: getattr(asked, name) for name in ("orders", "kills", "rate", "points") if getattr(asked, name)}
+    changes = {
+        name: getattr(asked, name) for name in ("orders", "kills", "rate", "points") if getattr(asked, name)
+    }
     if "orders" in changes and "kills" not in changes:
         changes["kills"] = max(QUICK.kills, min(FULL.kills, changes["orders"] // 30))
     if asked.replays is not None:
