@@ -233,8 +233,9 @@ def renew(connection: Connection, consent: Consent, shop: tiktok.models.Shop) ->
     if not connection.active:
         known = {k: v for k, v in connection.settings.items() if k not in ("held_drafts", "moved_to")}
         facts |= {"active": True, "started_at": timezone.now(), "settings": known}
-        wake_all(Order.objects.filter(connection=connection, last_error=DISCONNECTED), last_error="")
     Connection.objects.filter(pk=connection.pk).update(**facts)
+    if not connection.active:
+        wake_all(Order.objects.filter(connection=connection, last_error=DISCONNECTED), last_error="")
     connection.begin_anew()
 
 
@@ -247,10 +248,11 @@ def grant_of(shop: tiktok.models.Shop) -> dict[str, object]:
 
 def disconnect(connection: Connection, drafts: str) -> None:
     """Take no more orders. Held drafts stay as they are, or are deleted; orders in Shopify still get their tracking."""
-    turn_off(connection, held_drafts=drafts)
-    if drafts == DELETE:
-        shop = connection.shop_id  # the index by state is a shop's
-        wake_all(Order.objects.filter(shop=shop, connection=connection, state=OrderState.ON_HOLD))
+    with transaction.atomic():
+        turn_off(connection, held_drafts=drafts)
+        if drafts == DELETE:
+            shop = connection.shop_id  # the index by state is a shop's
+            wake_all(Order.objects.filter(shop=shop, connection=connection, state=OrderState.ON_HOLD))
     bell.ring(connection.shop_id)
 
 
@@ -263,8 +265,9 @@ def turn_off(connection: Connection, **why: str) -> None:
 def go_on(connection: Connection) -> None:
     """A person looked at what stopped the connection, and says: go on."""
     now = timezone.now()
-    if connection.other_connector and connection.other_connector_accepted_at is None:
-        Connection.objects.filter(pk=connection.pk).update(other_connector_accepted_at=now)
-        wake_all(connection.asking().filter(reason="other_connector"))
-    connection.resume()
+    with transaction.atomic():
+        if connection.other_connector and connection.other_connector_accepted_at is None:
+            Connection.objects.filter(pk=connection.pk).update(other_connector_accepted_at=now)
+            wake_all(connection.asking().filter(reason="other_connector"))
+        connection.resume()
     bell.ring(connection.shop_id)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import models, transaction
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from django.utils import timezone
 
@@ -53,11 +53,15 @@ def forget(rows: models.QuerySet[Any]) -> int:
     return len(keys)
 
 
+# Who lifts a pause locks the connection first: after that, its rows are woken or see that it goes on.
+PAUSED_NOW = "SELECT paused_reason FROM connector_connection WHERE id = %s FOR SHARE"
+
+
 def rest_in_pause(row: "Order | Parcel") -> None:
     """Hand a row back until its connection goes on; at once, if it went on meanwhile."""
     row.release(None, last_error=PAUSED)
     order = row.order if isinstance(row, Parcel) else row
-    if Connection.objects.filter(pk=order.connection_id, paused_reason="").exists():
+    if not sql.value(PAUSED_NOW, [order.connection_id]):
         row.wake(last_error="")
 
 
@@ -177,8 +181,11 @@ class Connection(Work):
         )
         self.paused_reason = self.paused_reason or reason
 
+    @transaction.atomic
     def resume(self) -> None:
-        """Lift the pause and wake all that waited for it, the pulls first of all."""
+        """Lift the pause and wake all that waited for it, the pulls first of all: both or neither, for nothing but
+        this wakes them. The connection's row is locked before its orders', and those before their parcels'.
+        """
         wake_all(
             Connection.objects.filter(pk=self.pk),
             paused_reason="",
@@ -192,6 +199,7 @@ class Connection(Work):
         waiting = Parcel.objects.filter(shop=self.shop_id, order__connection=self, last_error=PAUSED)
         wake_all(waiting, last_error="")
 
+    @transaction.atomic
     def begin_anew(self) -> None:
         """After a consent or an installation: who makes orders, what rings and what is allowed may have changed."""
         Connection.objects.filter(pk=self.pk).update(prepared_at=None, setup_wanted_at=timezone.now())

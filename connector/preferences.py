@@ -45,6 +45,7 @@ def free(connection: Connection, changes: Changes) -> None:
             wake_all(connection.asking_parcels().filter(reason__in=reasons))
 
 
+@transaction.atomic
 def pause(connection: Connection, by: str) -> None:
     """Take no order in and send no number out until a person resumes."""
     connection.pause(PAUSED_BY_PERSON)
@@ -52,6 +53,7 @@ def pause(connection: Connection, by: str) -> None:
 
 
 def resume(connection: Connection, by: str) -> None:
-    connection.resume()
-    ConnectionLog.objects.create(connection=connection, by=by, changes={"paused": [True, False]})
+    with transaction.atomic():
+        connection.resume()
+        ConnectionLog.objects.create(connection=connection, by=by, changes={"paused": [True, False]})
     bell.ring(connection.shop_id)
