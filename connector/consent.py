@@ -34,6 +34,8 @@ TICKET_LIVES = timedelta(minutes=10)
 CODE_OF_REST = ("ROW_", "GCP_")  # how the codes of the rest-of-world registration begin (TikTok contract 1.2)
 TICKET_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # people may type it: no I, O, 0, 1
 TICKET_LENGTH = 16
+LIFTED_BY_A_REINSTALL = ("shopify_access_lost", "uninstalled")
+WENT_ON = "went_on_with"  # in a shop's settings: the grant, by its time, after which its connections went on
 
 
 class BadState(Exception):
@@ -237,6 +239,22 @@ def renew(connection: Connection, consent: Consent, shop: tiktok.models.Shop) ->
     if not connection.active:
         wake_all(Order.objects.filter(connection=connection, last_error=DISCONNECTED), last_error="")
     connection.begin_anew()
+
+
+def reinstalled(shop: Shop) -> None:
+    """Go on with what stopped before the store's present grant. That it was done is kept with the shop, whose row each
+    page reads in any case: the request that brought the grant may have died of it.
+    """
+    grant = shop.installed_at
+    if grant is None or shop.settings.get(WENT_ON) == grant.isoformat():
+        return
+    stopped = Connection.objects.filter(
+        shop=shop, paused_reason__in=LIFTED_BY_A_REINSTALL, paused_at__lt=grant
+    )
+    for connection in stopped:
+        connection.begin_anew()
+        bell.ring(shop.pk)
+    Shop.objects.filter(pk=shop.pk).update(settings=shop.settings | {WENT_ON: grant.isoformat()})
 
 
 def grant_of(shop: tiktok.models.Shop) -> dict[str, object]:

@@ -29,7 +29,7 @@ from django_htmx.middleware import HtmxDetails
 
 import shopify_app.errors
 import tiktok.errors
-from connector.models import Connection
+from connector import consent
 from connector.transport import session as transport
 from shopify_app import auth
 from shopify_app.models import Shop
@@ -127,12 +127,8 @@ def check_readable(request: HttpRequest) -> None:
 
 def admit(visitor: auth.Session, token: str) -> Shop:
     """The visitor's shop. Its first valid token installs it; a new grant lifts the pause that the old one caused."""
-    began = timezone.now()
     shop = Shop.install(visitor.shop, token, transport())
-    if shop.installed_at and shop.installed_at >= began:
-        lost = ("shopify_access_lost", "uninstalled")
-        for connection in Connection.objects.filter(shop=shop, paused_reason__in=lost):
-            connection.begin_anew()
+    consent.reinstalled(shop)
     return shop
 
 

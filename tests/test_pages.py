@@ -119,6 +119,28 @@ def test_a_new_grant_lifts_the_pause_that_the_lost_one_caused(db, settings):
     assert connection.paused_reason == ""
 
 
+def test_a_pause_is_lifted_also_when_the_request_that_brought_the_new_grant_died_of_it(db, settings):
+    keys = {"api_key": settings.SHOPIFY_API_KEY, "api_secret": settings.SHOPIFY_API_SECRET}
+    with ShopifySandbox(**keys, easy=True) as shopify:
+        settings.SHOPIFY_SHOP_URL = shopify.shop_url
+        domain = next(iter(shopify.shops))
+        connection = connect(make_shop(domain=domain, paused_reason="reopen"), "749", "Fig")
+        connection.pause("shopify_access_lost")
+        shopify.faults.add("currentAppInstallation", "500")
+        assert Client().get("/", {"id_token": shopify.id_token(domain)}).status_code == 503
+        assert Client().get("/", {"id_token": shopify.id_token(domain)}).status_code == 200
+    connection.refresh_from_db()
+    assert connection.paused_reason == ""
+
+
+@pytest.mark.parametrize("reason", ["shopify_access_lost", "uninstalled", "connection_paused"])
+def test_a_pause_that_is_younger_than_the_grant_stands(connection, visitor, reason):
+    connection.pause(reason)
+    assert visitor.open("/").status_code == 200
+    connection.refresh_from_db()
+    assert connection.paused_reason == reason
+
+
 def test_a_silent_shopify_at_installation_gives_a_page_that_says_so(db):
     response = Client().get("/", {"id_token": session_token("new-store.myshopify.com")})
     assert response.status_code == 503
