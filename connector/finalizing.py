@@ -9,7 +9,7 @@ from connector.models import Order
 from connector.observing import lines_of, observed, store_line_ids
 from connector.platforms import shopify_for
 from connector.states import OrderState as State
-from connector.work import WOKEN
+from connector.work import WOKEN, UnlessWoken
 from shopify_app.orders import CompletedOrder, Draft, OrderState
 from tiktok.orders import Order as Source
 
@@ -70,7 +70,7 @@ def deleted_already(order: Order, source: Source) -> None:
         return order.move(State.CANCELLED, **observed(order, source))
     if order.skip:
         return order.move(State.SKIPPED, reason="skipped_by_person", **observed(order, source))
-    return order.ask("merchant_deleted", **observed(order, source), draft_touched=False)
+    return order.ask("merchant_deleted", **observed(order, source), draft_touched=UnlessWoken(False))
 
 
 def with_lines(order: Order, state: OrderState) -> CompletedOrder:

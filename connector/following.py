@@ -17,7 +17,7 @@ from connector.platforms import shopify_for, tiktok_for
 from connector.states import MOVES, ParcelState
 from connector.states import OrderState as State
 from connector.waits import recheck_due
-from connector.work import WOKEN
+from connector.work import WOKEN, UnlessChanged, UnlessWoken
 from shopify_app.orders import SHOWN_FOR
 from tiktok.orders import Order as Source
 from tiktok.records import EXTERNAL_LINES, ExternalLine, ExternalOrder
@@ -57,7 +57,7 @@ def follow(order: Order) -> None:
         order.shopify_state = facts["shopify_state"]
     if order.fulfillments_read_at is None:  # a person said: look again
         store_fulfillment_events(order)
-        facts |= {"fulfillments_read_at": timezone.now()}
+        facts |= {"fulfillments_read_at": UnlessWoken(timezone.now())}
     if source.cancelled:
         return cancel_finalized(order, facts)
     sent = {number for (number,) in sql.rows(NUMBERS, [order.pk])}
@@ -86,7 +86,8 @@ def refer(order: Order) -> None:
     if late:  # a fulfillment may be older than our knowledge of the order
         store_fulfillment_events(order)
     due = timezone.now() if late else (order.finalized_at or timezone.now()) + settings.RECHECK_AFTER_FINALIZE
-    return order.succeed(due, referenced_at=timezone.now(), fulfillments_read_at=timezone.now())
+    read_at = UnlessWoken(timezone.now())
+    return order.succeed(due, referenced_at=timezone.now(), fulfillments_read_at=read_at)
 
 
 def refer_in_shopify(order: Order) -> bool:
@@ -145,7 +146,7 @@ def read_shopify_order(order: Order) -> dict[str, Any]:
         found = "refunded"
     else:
         found = ""
-    return {"shopify_state": found, "order_touched": False}
+    return {"shopify_state": found, "order_touched": UnlessWoken(False)}
 
 
 def out_of_reach(order: Order) -> bool:
@@ -170,10 +171,11 @@ def cancel_finalized(order: Order, facts: dict[str, Any]) -> None:
     if order.cancel_tries >= CANCEL_TRIES:
         return cancel_failed(order, facts)
     refused = cancel_in_shopify(order)
-    facts |= {"cancel_sent_at": timezone.now(), "cancel_tries": order.cancel_tries + 1}
+    tries = order.cancel_tries + 1
+    facts |= {"cancel_sent_at": timezone.now(), "cancel_tries": UnlessChanged(tries)}
     if refused:
         flag(order, CANCELLED_TAG, True)
-        if facts["cancel_tries"] >= CANCEL_TRIES and still_open(order):
+        if tries >= CANCEL_TRIES and still_open(order):
             return cancel_failed(order, facts, words=refused)
     return order.wait(timezone.now() + FIRST_LOOK, **facts, flags=order.flags)
 
@@ -306,7 +308,7 @@ def still_standing(order: Order, source: Source, facts: dict[str, Any]) -> dict[
     standing = dict(standing_reasons(order, source, facts))
     seen = {reason: figures for reason, figures in order.dismissed.items() if reason in standing}
     reason = next((reason for reason, figures in standing.items() if seen.get(reason) != figures), "")
-    over = {"dismissed": seen} if seen != order.dismissed else {}
+    over = {"dismissed": UnlessChanged(seen)} if seen != order.dismissed else {}
     return {"reason": reason, "detail": standing.get(reason, {})} | over
 
 

@@ -31,7 +31,7 @@ from connector.waits import (
     reserve_until,
     sku_due,
 )
-from connector.work import Later
+from connector.work import Later, UnlessWoken
 from shopify_app.orders import Draft
 from tiktok.orders import Order as Source
 
@@ -67,7 +67,7 @@ def on_hold(order: Order) -> None:
 
 def draft_gone(order: Order, source: Source) -> None:
     """A merchant deleted the draft: never made again silently, only when a person says so."""
-    facts = observed(order, source) | {"draft_touched": False}
+    facts = observed(order, source) | {"draft_touched": UnlessWoken(False)}
     if not order.recreate:
         return order.ask("draft_deleted", **facts)
     return order.move(State.RECEIVED, due_at=timezone.now(), **facts | WITHOUT_A_DRAFT | {"recreate": False})
@@ -109,7 +109,7 @@ def needs_a_look(order: Order, source: Source) -> bool:
 
 def tend(order: Order, source: Source, draft: Draft) -> None:
     """A draft that is still held: keep its stock reserved, its lines true, and see what a merchant did to it."""
-    facts = observed(order, source) | {"draft_touched": False}
+    facts = observed(order, source) | {"draft_touched": UnlessWoken(False)}
     if not order.restore and (problem := meddled(order, source, draft)):
         return order.ask(problem, sums(order.expected_total, draft), **facts)
     if to_rewrite(order, source) or reservation_ends(order):
@@ -132,7 +132,9 @@ def release(order: Order, source: Source, draft: Draft) -> None:
     if (own := own_delay(order, source)) > timezone.now():
         return order.wait(own, **facts)
     if not order.restore and (meddling := meddled(order, source, draft)):
-        return order.ask(meddling, sums(order.expected_total, draft), draft_touched=False, **facts)
+        return order.ask(
+            meddling, sums(order.expected_total, draft), draft_touched=UnlessWoken(False), **facts
+        )
     if not order.prepared_at or to_rewrite(order, source) or address_is_newer(order, source):
         choice = choose(order, source)
         if choice.reason:
@@ -195,7 +197,7 @@ def prepare(order: Order, source: Source, choice: matching.Match, draft: Draft) 
         note=mapping.released_note(draft.note, order.tiktok_id),
     )
     facts = addressed(order, source) if address else {}
-    order.keep(prepared_at=timezone.now(), ready_looks=0, draft_touched=False, **facts)
+    order.keep(prepared_at=timezone.now(), ready_looks=0, draft_touched=UnlessWoken(False), **facts)
     return draft
 
 

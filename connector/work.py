@@ -6,7 +6,8 @@ has it. A wake-up never takes a row from its worker and is never lost: it wins o
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any, Self, TypeVar, cast
@@ -46,8 +47,8 @@ EITHER, LIVE, BACKFILL = "", "AND live", "AND NOT live"
 # time: by that its release sees that somebody woke it.
 WOKEN = "due_at = CASE WHEN leased_until IS NULL THEN LEAST(due_at, %s) ELSE %s END"
 
-# what a step gives as the next time, unless a wake-up has come since the row was claimed
-DUE_UNLESS_WOKEN = "due_at = CASE WHEN due_at IS NOT DISTINCT FROM %s THEN %s ELSE due_at END"
+# What a step gives for a column, unless the row has been woken since it was claimed, or the column has changed.
+UNLESS = '"{column}" = CASE WHEN "{same}" IS NOT DISTINCT FROM %s THEN %s ELSE "{column}" END'
 
 
 short: dict[int, float] = {}  # shop: until when its budgets count as short; of this process, on its own clock
@@ -65,6 +66,20 @@ class Later(Exception):
         super().__init__()
         self.due_at = due_at
         self.facts = facts
+
+
+@dataclass(frozen=True, slots=True)
+class UnlessWoken:
+    """What a step gives for a column by which wake-ups say why: one that came since the row was claimed stands."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class UnlessChanged:
+    """What a step gives for a column that a person may have changed since the step knows it: that stands."""
+
+    value: Any
 
 
 class Work(models.Model):
@@ -127,7 +142,7 @@ class Work(models.Model):
 
     def release(self, due_at: datetime | None, note: models.Model | None = None, **facts: Any) -> None:
         """Hand the row back, and store a note of it. A wake-up that came meanwhile wins over our due_at."""
-        self._guarded(DUE_UNLESS_WOKEN, [self.due_at, due_at], note, leased_until=None, **facts)
+        self._guarded(note, leased_until=None, due_at=UnlessWoken(due_at), **facts)
         self.leased_until, self.due_at = None, due_at
         self._remember(facts)
 
@@ -145,27 +160,37 @@ class Work(models.Model):
     def access_lost(self, error: PlatformError) -> None:
         raise NotImplementedError
 
-    def _guarded(
-        self, first: str = "", values: Sequence[Any] = (), note: models.Model | None = None, **facts: Any
-    ) -> None:
+    def _guarded(self, note: models.Model | None = None, **facts: Any) -> None:
         """One statement, if the lease is still ours."""
         sets, stored = self._columns(facts)
-        sets = [first, *sets] if first else sets
         mine = "id = %s AND leased_until IS NOT DISTINCT FROM %s"
         update = f'UPDATE "{self._meta.db_table}" SET {", ".join(sets)} WHERE {mine}'  # noqa: S608
-        given = [*values, *stored, self.pk, self.leased_until]
+        given = [*stored, self.pk, self.leased_until]
         if not (sql.change_and_insert(update, given, note) if note else sql.change(update, given)):
             raise Overtaken(self.ref)
 
     def _columns(self, facts: dict[str, Any]) -> tuple[list[str], list[Any]]:
         """Assignments for SET, and their values as PostgreSQL takes them."""
-        fields = {cast("Field[Any, Any]", self._meta.get_field(name)): facts[name] for name in facts}
-        stored = [field.get_db_prep_save(value, connection) for field, value in fields.items()]
-        return [f'"{field.column}" = %s' for field in fields], stored
+        sets, stored = [], []
+        for name, value in facts.items():
+            field = cast("Field[Any, Any]", self._meta.get_field(name))
+            if isinstance(value, UnlessWoken | UnlessChanged):
+                same = "due_at" if isinstance(value, UnlessWoken) else name
+                known = cast("Field[Any, Any]", self._meta.get_field(same))
+                sets.append(UNLESS.format(column=field.column, same=known.column))
+                stored.append(known.get_db_prep_save(getattr(self, same), connection))
+            else:
+                sets.append(f'"{field.column}" = %s')
+            stored.append(field.get_db_prep_save(bare(value), connection))
+        return sets, stored
 
     def _remember(self, facts: dict[str, Any]) -> None:
         for name, value in facts.items():
-            setattr(self, name, value)
+            setattr(self, name, bare(value))
+
+
+def bare(value: Any) -> Any:
+    return value.value if isinstance(value, UnlessWoken | UnlessChanged) else value
 
 
 Row = TypeVar("Row", bound=Work)
@@ -226,7 +251,7 @@ def retry(row: Work, words: str, retry_after: float | None) -> None:
     if timezone.now() - since >= settings.PARK_AFTER:
         return row.park("unavailable_too_long", last_error=words)
     wait = max(backoff(row.attempts), timedelta(seconds=retry_after or 0))
-    row.release(timezone.now() + wait, last_error=words, failing_since=since)
+    row.release(timezone.now() + wait, last_error=words, failing_since=UnlessChanged(since))
     return None
 
 
