@@ -3,6 +3,7 @@
 Nothing here holds a buyer's name, address, phone, e-mail or message: those pass through memory only.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -17,12 +18,14 @@ from connector import sql
 from connector.outcomes import OUTCOME
 from connector.policy import Policy
 from connector.states import ENDED, IN_SHOPIFY, KEPT_OUT, MOVES, ON_ITS_WAY, OrderState, ParcelState
-from connector.work import Overtaken, PlatformError, Work, wake_all
+from connector.work import WOKEN, Overtaken, PlatformError, Work, wake_all
 from shopify_app.models import Shop
 from shopify_app.webhooks import COMPLIANCE
 
 if TYPE_CHECKING:
     from connector.reading import Reading
+
+log = logging.getLogger(__name__)
 
 # last_error of a row that waits for its connection
 PAUSED = "connection_paused"
@@ -237,6 +240,13 @@ class ConnectionLog(models.Model):
         indexes = [Index(fields=["connection", "-at"], name="connectionlog_newest")]
 
 
+PARKED = Q(due_at__isnull=True, done_at__isnull=True)
+REVIVE = f"""
+UPDATE connector_inboxevent SET {WOKEN}, attempts = 0, failing_since = NULL, last_error = '', outcome = ''
+WHERE source = %s AND key = %s AND due_at IS NULL AND done_at IS NULL
+"""  # noqa: S608  (our own words)
+
+
 class InboxEvent(Work):
     """A doorbell that rang: who, about what. Bodies are never kept."""
 
@@ -267,6 +277,7 @@ class InboxEvent(Work):
                 name="inboxevent_compliance",
                 condition=Q(topic__in=COMPLIANCE, due_at__isnull=False),
             ),
+            Index(fields=["received_at"], name="inboxevent_parked", condition=PARKED),
         ]
 
     @property
@@ -276,7 +287,9 @@ class InboxEvent(Work):
 
     @staticmethod
     def ring(source: str, topic: str, shop_id: int, facts: dict[str, Any], at: datetime) -> None:
-        """A doorbell of our own: a pull saw what a webhook may not have told. Rings once for each state seen."""
+        """A doorbell of our own: a pull saw what a webhook may not have told. Rings once for each state seen, and again
+        where that was given up on.
+        """
         key = f"{PULLED}{topic}:{facts['id']}:{at.isoformat()}"
         event = InboxEvent(
             source=source,
@@ -288,7 +301,14 @@ class InboxEvent(Work):
             triggered_at=at,
             due_at=timezone.now(),
         )
-        sql.insert(event, unless_known=True)
+        if not sql.insert(event, unless_known=True):
+            now = timezone.now()
+            sql.change(REVIVE, [now, now, source, key])
+
+    @classmethod
+    def parked(cls) -> "models.QuerySet[InboxEvent]":
+        """Given up on and unanswered: nothing but a person or a pull that sees its cause again makes it due."""
+        return cls.objects.filter(PARKED)
 
     @property
     def owner(self) -> Shop:
@@ -301,10 +321,14 @@ class InboxEvent(Work):
         self.succeed(None, done_at=timezone.now(), outcome=outcome)
 
     def park(self, reason: str, **facts: Any) -> None:
-        self.release(None, outcome=reason, **({"last_error": reason} | facts))
+        self.give_up(reason, **({"last_error": reason} | facts))
 
     def rejected(self, error: PlatformError) -> None:
-        self.release(None, outcome="rejected", last_error=error.public)
+        self.give_up("rejected", last_error=error.public)
+
+    def give_up(self, outcome: str, **facts: Any) -> None:
+        log.warning("event parked", extra={"row": self.ref, "topic": self.topic, "outcome": outcome})
+        self.release(None, outcome=outcome, **facts)
 
     def access_lost(self, error: PlatformError) -> None:
         """Wait: the pulls find the object again after the reconnect, but the event may be quicker."""

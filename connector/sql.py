@@ -77,12 +77,12 @@ def maker(model: type[M], columns: tuple[str, ...]) -> Callable[[Sequence[Any]],
     return as_row
 
 
-def insert(row: Model, *, unless_known: bool = False) -> None:
-    """Store a new row, whose id stays unknown; nothing where a unique constraint has one like it already."""
+def insert(row: Model, *, unless_known: bool = False) -> int:
+    """Store a new row, whose id stays unknown; nothing where a unique constraint has one like it already. How many."""
     columns, values = stored(row)
     places = ", ".join(["%s"] * len(values))
     or_not = "ON CONFLICT DO NOTHING" if unless_known else ""
-    change(f'INSERT INTO "{row._meta.db_table}" ({columns}) VALUES ({places}) {or_not}', values)  # noqa: S608
+    return change(f'INSERT INTO "{row._meta.db_table}" ({columns}) VALUES ({places}) {or_not}', values)  # noqa: S608
 
 
 def change_and_insert(update: str, values: Sequence[Any], row: Model) -> int:

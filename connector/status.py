@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from connector.models import ASKING, ROWS, Alert, Connection, Heartbeat, Order
+from connector.models import ASKING, ROWS, Alert, Connection, Heartbeat, InboxEvent, Order
 
 SIDES = ("tiktok", "shopify")
 migrated = False  # once true it stays true for this process
@@ -80,6 +80,14 @@ def metrics(request: HttpRequest) -> HttpResponse:
             f"Since when the row of {kind} fails that has failed for longest",
             row["oldest_seconds"],
         )
+    parked = now["parked_events"]
+    gauge(registry, "parked_events", "Events that were given up on", parked["count"])
+    gauge(
+        registry,
+        "parked_events_oldest_seconds",
+        "Since when the oldest event is there that was given up on",
+        parked["oldest_seconds"],
+    )
     return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -99,6 +107,7 @@ def status() -> dict[str, Any]:
         "orders_asking": Order.objects.filter(ASKING).count(),
         "alerts": dict(Alert.objects.order_by().values_list("kind").annotate(n=Count("id"))),
         "due": {kind: counted(model.due(), "due_at") for kind, model in ROWS.items()},
+        "parked_events": counted(InboxEvent.parked(), "received_at"),
         "failing": {kind: counted(model.failing(), "failing_since") for kind, model in ROWS.items()},
     }
 

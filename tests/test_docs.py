@@ -187,7 +187,7 @@ def test_after_a_restore_the_guides_steps_make_nothing_twice(world):
     back_to_received(known)
     Connection.objects.update(tiktok_cursor=backup_time, tiktok_pulled_at=None, due_at=timezone.now())
     time.sleep(1)  # TikTok's times are whole seconds
-    before, after, _look = blocks_of(OPERATIONS, "sql")
+    before, after, *_others = blocks_of(OPERATIONS, "sql")
     run(before)
     world.settle()
     assert {world.order(order.tiktok_id).state for order in lost} == {State.OFFERED}
