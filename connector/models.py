@@ -584,6 +584,8 @@ class Parcel(Work):
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="replaced_by"
     )
     corrections = models.PositiveSmallIntegerField(default=0)  # spent; TikTok allows one
+    # how often in a row TikTok said that it is too early
+    not_ready = models.PositiveSmallIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [
@@ -620,13 +622,16 @@ class Parcel(Work):
         """`move` for a row that has no worker and is locked by our transaction. Raises Overtaken if it moved before."""
         if to not in MOVES[self.state]:
             raise IllegalMove(f"{self.ref}: {self.state} -> {to}")
-        facts = {"reason": "", "detail": {}} | facts | {"state": to, "due_at": due_at}
+        facts = {"reason": "", "detail": {}, "not_ready": 0} | facts | {"state": to, "due_at": due_at}
         note = self.note("moved", new=to, reason=facts["reason"])
         sets, stored = self._columns(facts)
         update = f"UPDATE connector_parcel SET {', '.join(sets)} WHERE id = %s AND state = %s"  # noqa: S608
         if not sql.change_and_insert(update, [*stored, self.pk, self.state], note):
             raise Overtaken(self.ref)
         self._remember(facts)
+
+    def succeed(self, due_at: datetime | None, note: models.Model | None = None, **facts: Any) -> None:
+        super().succeed(due_at, note=note, not_ready=0, **facts)
 
     def ask(self, reason: str, detail: dict[str, Any] | None = None, **facts: Any) -> None:
         detail = detail or {}

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from connector.models import Connection, Order, OrderLine, Parcel, rest_in_pause
 from connector.platforms import shopify_for, tiktok_for
 from connector.reading import read
 from connector.states import ParcelState as State
-from connector.work import WOKEN, backoff
+from connector.work import WOKEN, Later, NotYet
 from shopify_app.orders import Fulfillment
 from tiktok.errors import ShippingFault, shipping_fault
 from tiktok.orders import Order as Source
@@ -471,9 +472,9 @@ def refused(parcel: Parcel, error: tiktok.errors.Rejected) -> None:
     }
     match shipping_fault(error.code):
         case ShippingFault.ALREADY_DONE | ShippingFault.NOT_READY:
-            if parcel.attempts > READ_AGAIN:
-                return parcel.ask("tracking_refused", detail)
-            return parcel.release(timezone.now() + backoff(parcel.attempts), last_error=error.public)
+            tries = parcel.not_ready + 1  # its order does not show yet that it is done, or may be done
+            ask = partial(parcel.ask, "tracking_refused", detail)
+            raise NotYet(error.public, tries, ask, not_ready=tries)
         case ShippingFault.ON_HOLD:
             return parcel.ask("order_on_hold", detail)
         case ShippingFault.CANCELLED:
@@ -485,14 +486,13 @@ def refused(parcel: Parcel, error: tiktok.errors.Rejected) -> None:
         case ShippingFault.EDIT_LIMIT:
             return parcel.ask("edit_limit", detail)
         case _ if error.code in LIST_MAY_BE_OLD and forget_old_providers(parcel):
-            return parcel.release(timezone.now(), last_error=error.public)
+            raise Later(timezone.now(), last_error=error.public)
         case _:
             forget_providers(parcel)
             return parcel.ask("tracking_refused", detail)
 
 
 LIST_MAY_BE_OLD = ("21004015", "21011022")  # contract 5.3: try once more with the list as it is now
-READ_AGAIN = 5  # times: TikTok says done or not ready, and its order does not show it yet
 
 
 def correct(parcel: Parcel, standing: Parcel, source: Source, carrier: dict[str, str]) -> None:

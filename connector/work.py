@@ -32,6 +32,7 @@ ACCESS_LOST = (tiktok.errors.AccessLost, shopify_app.errors.AccessLost)
 REJECTED = (tiktok.errors.Rejected, shopify_app.errors.Rejected)
 
 MAX_BUGS = 8  # after so many tries a bug of ours is a person's turn, not the machine's
+MAX_NOT_YET = 5  # times a platform may say that it is too early
 
 CLAIM = """
 UPDATE {table} SET leased_until = %(until)s, attempts = attempts + 1
@@ -80,6 +81,16 @@ class UnlessChanged:
     """What a step gives for a column that a person may have changed since the step knows it: that stands."""
 
     value: Any
+
+
+class NotYet(Exception):
+    """A platform answers that it is too early. It is asked again; after some such answers in a row, a person is.
+    They are no outage, and the row counts them itself: `facts`.
+    """
+
+    def __init__(self, words: str, tries: int, ask: Callable[[], None], **facts: Any) -> None:
+        super().__init__(words)
+        self.words, self.tries, self.ask, self.facts = words, tries, ask, facts
 
 
 class Work(models.Model):
@@ -225,6 +236,8 @@ def attempt(row: Row, step: Callable[[Row], None]) -> None:
     except BUSY as error:  # the budget's turn to be waited for, not a failure of the row
         short[row.shop_id] = monotonic() + SHORT_SECONDS
         row.release(after(error.retry_after or 1), attempts=max(0, row.attempts - 1))
+    except NotYet as answer:
+        ask_again(row, answer)
     except UNAVAILABLE as error:
         retry(row, error.public, error.retry_after)
     except ACCESS_LOST as error:
@@ -252,6 +265,15 @@ def retry(row: Work, words: str, retry_after: float | None) -> None:
         return row.park("unavailable_too_long", last_error=words)
     wait = max(backoff(row.attempts), timedelta(seconds=retry_after or 0))
     row.release(timezone.now() + wait, last_error=words, failing_since=UnlessChanged(since))
+    return None
+
+
+def ask_again(row: Work, answer: NotYet) -> None:
+    """Later, for some times. What it failed by before stands, and is not added to: the platform has answered."""
+    if answer.tries > MAX_NOT_YET:
+        return answer.ask()
+    due_at, attempts = timezone.now() + backoff(answer.tries), max(0, row.attempts - 1)
+    row.release(due_at, last_error=answer.words, attempts=attempts, **answer.facts)
     return None
 
 

@@ -1,12 +1,14 @@
 """Whatever happens at whichever moment of an order's life: nothing wrong is shipped, nothing is left behind."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 from test_model import meanwhile  # noqa: F401  (a fixture)
 from world import World
 
-from connector import choices, jobs, parcels
-from connector.models import Connection, Order, Parcel
+from connector import choices, inbox, jobs, parcels, work
+from connector.models import Connection, InboxEvent, Order, Parcel
 from connector.states import OrderState as State
 from connector.states import ParcelState
 
@@ -323,6 +325,25 @@ def test_what_tiktok_calls_not_ready_again_and_again_becomes_a_question(world):
         jobs.drain(world.shop.pk)
         Parcel.objects.filter(due_at__isnull=False).update(due_at=timezone.now())
     assert world.parcel(order).reason == "tracking_refused"
+
+
+def test_what_tiktok_calls_not_ready_after_an_outage_is_tried_again_first(world):
+    order = world.finalized()
+    world.tiktok.faults.add("ship", "error", code=21011003, message="Not awaiting shipment")
+    world.store.fulfill(order.order_gid, company="UPS", numbers=[UPS])
+    world.shopify.webhooks.wait_until_quiet(5)
+    [event] = InboxEvent.claim(world.shop.pk, 1)
+    work.run(event, inbox.answer)
+    since = timezone.now() - timedelta(hours=3)
+    Parcel.objects.update(attempts=12, failing_since=since, last_error="TikTok does not answer")
+    [parcel] = Parcel.claim(world.shop.pk, 1)
+    work.run(parcel, parcels.advance_parcel)
+    parcel = world.parcel(order)
+    assert (parcel.state, parcel.reason) == (ParcelState.WAITING, "")
+    assert "Not awaiting shipment" in parcel.last_error
+    assert parcel.due_at - timezone.now() < timedelta(seconds=5)
+    world.settle()
+    assert world.parcel(order).state == ParcelState.ACCEPTED
 
 
 def test_a_provider_that_tiktok_no_longer_takes_is_tried_once_more_with_the_list_of_now(world):
