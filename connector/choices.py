@@ -21,6 +21,7 @@ BEFORE_THE_ORDER = (OrderState.RECEIVED, OrderState.ON_HOLD)  # what can still b
 ORDER_NEWS = (
     "cancel_requested",
     "cancelled_in_tiktok",
+    "cancelled_out_of_reach",
     "merchant_cancelled",
     "merchant_deleted",
     "merchant_refunded",

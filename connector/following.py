@@ -30,6 +30,7 @@ UNFULFILLED = ("UNFULFILLED", "ON_HOLD", "SCHEDULED")
 CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
 SHIPPED_ELSEWHERE_TAG = "tiktok-shipped-elsewhere"
 CANCELLED_TAG = "tiktok-cancelled"
+UNSEEN = "cancelled_out_of_reach"
 ADDRESS = "address"  # among what TikTok changed
 NUMBERS = "SELECT number FROM connector_parcel WHERE order_id = %s"
 WAKE_PARCELS = f"""
@@ -158,6 +159,8 @@ def cancel_finalized(order: Order, facts: dict[str, Any]) -> None:
     """TikTok cancelled an order that Shopify has: cancel it there too, unless goods have left."""
     shopify = shopify_for(order.shop)
     state = shopify.get_order(order.order_gid)
+    if state is None and out_of_reach(order) and UNSEEN not in order.dismissed:
+        return order.ask(UNSEEN, {"order": order.order_name}, **facts)
     if state is None or state.cancelled:
         return order.move(State.CANCELLED, **facts)
     if state.fulfillment_status not in UNFULFILLED:
@@ -226,6 +229,7 @@ def tell_to_cancel(order: Order, *, restock: bool) -> str:
 
 
 def still_open(order: Order) -> bool:
+    """Whether Shopify shows it as open; of one that it does not show, the next look says more."""
     state = shopify_for(order.shop).get_order(order.order_gid)
     return state is not None and not state.cancelled and state.fulfillment_status in UNFULFILLED
 

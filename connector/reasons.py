@@ -357,6 +357,16 @@ ROWS = (
         _("Shopify says: {words}"),
     ),
     Reason(
+        "cancelled_out_of_reach",
+        _("Cancelled in TikTok, too old for us to see in Shopify"),
+        _(
+            "Shopify shows this app no order that is older than 60 days, so we can neither cancel it nor see "
+            "whether it still stands."
+        ),
+        _("Look at the order in Shopify. If it stands, stop it and cancel it there; then mark this as seen."),
+        OPEN_SHOPIFY,
+    ),
+    Reason(
         "order_cancelled",
         _("TikTok cancelled this order"),
         _("A cancelled order takes no tracking number."),

@@ -283,6 +283,20 @@ def test_an_order_cancelled_after_finalizing_is_cancelled_restocked_and_nobody_i
     assert world.shopify.mails == []
 
 
+def test_an_order_that_shopify_is_too_old_to_show_is_a_persons_to_cancel(world):
+    order = world.finalized()
+    two_months = timedelta(days=61)
+    shopify_order(world, order).created_at -= two_months
+    Order.objects.update(finalized_at=timezone.now() - two_months)
+    world.tiktok.cancel(order.tiktok_id, by="SELLER")
+    world.settle()
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason) == (State.FINALIZED, "cancelled_out_of_reach")
+    choices.dismiss(order, by="7")
+    world.settle()
+    assert world.order(order.tiktok_id).state == State.CANCELLED
+
+
 def test_an_order_cancelled_after_it_was_fulfilled_needs_attention_and_hides_nothing(world):
     order = world.finalized()
     world.tiktok.webhooks.drop(5)

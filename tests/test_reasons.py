@@ -29,6 +29,7 @@ WANTED = [
     "merchant_refunded",
     "cancelled_after_fulfilled",
     "cancellation_failed",
+    "cancelled_out_of_reach",
     "lines_changed_after_finalize",
     "address_changed_after_shipped",
     "shipped_elsewhere",
