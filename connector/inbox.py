@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +17,7 @@ from connector.states import IN_SHOPIFY, OrderState
 from connector.transport import session
 from connector.work import WOKEN, Later, wake_all
 from shopify_app.models import Shop
-from tiktok.webhooks import address_changed_at
+from tiktok.webhooks import address_changed_at, grant_ends_at
 
 WAKE_KNOWN = f"""
 UPDATE connector_order SET {WOKEN}, address_told_at = GREATEST(address_told_at, %s)
@@ -107,9 +107,7 @@ def tiktok_deauthorized(event: InboxEvent) -> str:
 
 def tiktok_expiring(event: InboxEvent) -> str:
     connection = connection_of(event)
-    ends = event.facts.get("expiration_time", "")
-    if connection is not None and str(ends).isdigit():
-        at = datetime.fromtimestamp(int(ends), UTC)
+    if connection is not None and (at := grant_ends_at(event.facts)):
         Connection.objects.filter(pk=connection.pk).update(grant_ends_at=at)
     return ""
 

@@ -135,6 +135,17 @@ def test_packages_are_kept_as_ids():
     }
 
 
+@pytest.mark.parametrize("told", [1796000000, "1796000000"])
+def test_the_end_of_an_authorization_is_told_as_a_time(told):
+    found = deliver(event(7, {"expiration_time": told}))
+    assert webhooks.grant_ends_at(found.facts) == datetime.fromtimestamp(1796000000, UTC)
+
+
+@pytest.mark.parametrize("told", ["", "soon", "9" * 20, "9" * 60, -1, 0, True, None])
+def test_an_end_of_an_authorization_that_is_no_time_is_none(told):
+    assert webhooks.grant_ends_at(deliver(event(7, {"expiration_time": told})).facts) is None
+
+
 @pytest.mark.parametrize("kind", [6, 13, 14, 33])
 def test_words_of_people_are_not_kept(kind):
     data = {"message": "Jane revoked", "content": "I live at 1 Main St", "sender": {"role": "BUYER"}}

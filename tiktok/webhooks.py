@@ -141,6 +141,11 @@ def address_changed_at(facts: Raw) -> datetime | None:
     return moment(facts, "update_time")
 
 
+def grant_ends_at(facts: Raw) -> datetime | None:
+    """Of an authorization that expires: when."""
+    return moment(facts, "expiration_time")
+
+
 def find_facts(kind: int, data: Raw) -> dict[str, Any]:
     facts = {name: data[name] for name in FACTS.get(kind, ()) if harmless(data.get(name))}
     if kind == 4:
