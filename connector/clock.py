@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from time import monotonic
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 import shopify_app.errors
@@ -25,6 +25,7 @@ from connector.models import (
     Order,
     forget,
 )
+from connector.states import OrderState
 from connector.transport import session
 from shopify_app.models import Shop
 from tiktok.models import Seller
@@ -89,6 +90,7 @@ def purge(now: datetime) -> None:
             if forget(rows) < FORGET_BATCH:
                 break
     forget_sellers(now - timedelta(days=1))
+    forget_grants(now - timedelta(days=1))
 
 
 def forget_sellers(before: datetime) -> None:
@@ -98,6 +100,19 @@ def forget_sellers(before: datetime) -> None:
     for seller in strangers:
         seller.shops.all().delete()
         seller.delete()
+
+
+def forget_grants(before: datetime) -> None:
+    """Tokens that nothing needs any more: no store takes orders by them, and what is in Shopify has arrived."""
+    on_their_way = Order.objects.filter(
+        connection=OuterRef("pk"), state__in=[OrderState.FINALIZED, OrderState.SHIPPED]
+    )
+    needed = Connection.objects.filter(
+        Q(active=True) | Exists(on_their_way), tiktok_shop__seller=OuterRef("pk")
+    )
+    over = Seller.objects.filter(~Exists(needed), revoked_at=None, granted_at__lt=before)
+    for seller in over[:FORGET_BATCH]:
+        seller.revoke()
 
 
 def find_at_rest() -> None:

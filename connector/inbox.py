@@ -17,6 +17,7 @@ from connector.states import IN_SHOPIFY, OrderState
 from connector.transport import session
 from connector.work import WOKEN, Later, wake_all
 from shopify_app.models import Shop
+from tiktok.models import Seller
 from tiktok.webhooks import address_changed_at, grant_ends_at
 
 WAKE_KNOWN = f"""
@@ -93,16 +94,27 @@ def tiktok_packages(event: InboxEvent) -> str:
 
 
 def tiktok_deauthorized(event: InboxEvent) -> str:
-    """Stop at once; unless the seller agreed again after the event, which may come late and more than once."""
+    """Stop at once and forget the tokens; unless the seller agreed again after the event, which may come late and more
+    than once.
+    """
     connection = connection_of(event)
     if connection is None:
         return "no connection"
-    granted_at = connection.tiktok_shop.seller.granted_at
+    seller = Seller.objects.get(shops=connection.tiktok_shop)
+    granted_at = seller.granted_at
     # TikTok's times are whole seconds.
     if event.triggered_at and granted_at and event.triggered_at < granted_at.replace(microsecond=0):
         return "older than the grant"
     connection.pause("tiktok_access_lost", "The seller removed the app in TikTok Shop.")
+    if not lives_on(seller, but=connection):
+        seller.revoke()
     return ""
+
+
+def lives_on(seller: Seller, but: Connection) -> bool:
+    """Whether another connection works with the seller's tokens: each shop that is taken back rings for itself."""
+    others = Connection.objects.filter(tiktok_shop__seller=seller, active=True).exclude(pk=but.pk)
+    return others.exclude(paused_reason="tiktok_access_lost").exists()
 
 
 def tiktok_expiring(event: InboxEvent) -> str:
@@ -220,9 +232,10 @@ def product_changed(event: InboxEvent) -> str:
 
 def uninstalled(event: InboxEvent) -> str:
     """Stop at once, forget the tokens; unless the shop came back after the event."""
-    if event.owner.uninstall(event.triggered_at):
-        for connection in Connection.objects.filter(shop=event.owner):
-            connection.pause("uninstalled")
+    with transaction.atomic():  # whoever installs it again finds both
+        if event.owner.uninstall(event.triggered_at):
+            for connection in Connection.objects.filter(shop=event.owner):
+                connection.pause("uninstalled")
     return ""
 
 

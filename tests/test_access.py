@@ -8,14 +8,16 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 from test_decisions import UPS
+from test_recovery import reconnect
 from world import World
 
-from connector import clock, consent, jobs, setup, steps, work
-from connector.models import PAUSED, Connection, Consent, Order, Parcel
+from connector import clock, consent, inbox, jobs, setup, steps, work
+from connector.models import PAUSED, Connection, Consent, InboxEvent, Order, Parcel
 from connector.states import OrderState as State
 from connector.states import ParcelState
 from shopify_app.models import Shop
 from tiktok.models import Seller
+from tiktok.models import Shop as TikTokShop
 
 
 def test_a_reinstalled_app_goes_on_with_the_merchants_first_look(world):
@@ -72,6 +74,64 @@ def test_a_row_that_pauses_just_after_the_connection_went_on_is_not_forgotten(wo
     world.settle()
     order = world.order(order.tiktok_id)
     assert (order.last_error, order.state) == ("", State.ON_HOLD)
+
+
+def tokens() -> list[str]:
+    seller = Seller.objects.get()
+    return [
+        seller.access_token_sealed,
+        seller.refresh_token_sealed,
+        seller.previous_refresh_token_sealed,
+    ]
+
+
+def test_tokens_that_a_seller_took_back_are_forgotten_and_a_new_consent_works(world):
+    order = world.placed()
+    world.tiktok.deauthorize()
+    world.settle()
+    assert (tokens(), Connection.objects.get().paused_reason) == (["", "", ""], "tiktok_access_lost")
+    world.after(25 * 3600)
+    assert Connection.objects.get().paused_reason == "tiktok_access_lost"
+    reconnect(world)
+    world.settle()
+    world.release_hold()
+    assert world.order(order.tiktok_id).state == State.FINALIZED
+
+
+def test_tokens_by_which_another_shop_of_the_seller_goes_on_are_kept(world):
+    other = TikTokShop.objects.create(seller=Seller.objects.get(), shop_id="7", name="Second", cipher="c")
+    second = Connection.objects.create(shop=world.shop, tiktok_shop=other, prepared_at=timezone.now())
+    event = InboxEvent(shop=world.shop, facts={"shop_id": world.connection.tiktok_shop.shop_id})
+    event.triggered_at = timezone.now() + timedelta(seconds=2)
+    inbox.tiktok_deauthorized(event)
+    assert all(tokens()[:2])
+    inbox.tiktok_deauthorized(InboxEvent(shop=world.shop, facts={"shop_id": second.tiktok_shop.shop_id}))
+    assert tokens() == ["", "", ""]
+
+
+def test_a_consent_that_came_after_the_event_was_read_keeps_its_tokens(world):
+    before = Seller.objects.get()
+    reconnect(world)
+    before.revoke()
+    assert all(tokens()[:2]) and before.revoked_at is None
+
+
+def test_tokens_of_a_disconnected_shop_are_forgotten_when_all_of_it_has_arrived(world):
+    order = world.finalized()
+    consent.disconnect(Connection.objects.get(), "keep")
+    world.settle()
+    Seller.objects.update(granted_at=timezone.now() - timedelta(days=2))
+    clock.purge(timezone.now())
+    assert all(tokens()[:2])
+    Order.objects.filter(pk=order.pk).update(state=State.DELIVERED)
+    clock.purge(timezone.now())
+    assert tokens() == ["", "", ""]
+
+
+def test_a_fresh_consent_is_kept_until_a_store_has_said_yes(world):
+    consent.disconnect(Connection.objects.get(), "keep")
+    clock.purge(timezone.now())
+    assert all(tokens()[:2])
 
 
 def test_a_consent_elsewhere_that_changed_the_ciphers_stops_nothing(world):

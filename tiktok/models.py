@@ -86,17 +86,14 @@ class Seller(models.Model):
         return seller
 
     def revoke(self) -> None:
-        """The seller took the grant back: forget the tokens."""
-        self.revoked_at = timezone.now()
-        self.access_token_sealed = self.refresh_token_sealed = self.previous_refresh_token_sealed = ""
-        self.save(
-            update_fields=[
-                "revoked_at",
-                "access_token_sealed",
-                "refresh_token_sealed",
-                "previous_refresh_token_sealed",
-            ]
+        """The grant is over, or nobody needs it: forget the tokens, but not those of a later consent."""
+        Seller.objects.filter(pk=self.pk, granted_at=self.granted_at).update(
+            revoked_at=timezone.now(),
+            access_token_sealed="",
+            refresh_token_sealed="",
+            previous_refresh_token_sealed="",
         )
+        self.refresh_from_db(fields=REFRESHED_FIELDS)
 
     def access_token(self, http: requests.Session | None = None, refused: str = "") -> str:
         """A token that TikTok takes now. `refused` is one that it has just not taken.
