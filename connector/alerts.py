@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from connector.deadlines import pressing
 from connector.models import CONNECTION_OF, LIVING, ROWS, Alert, Connection, Order, Parcel
-from connector.states import OrderState, ParcelState
+from connector.states import CAUSED_BY_A_PLATFORM, OrderState, ParcelState
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def watch(now: datetime) -> Future[None] | None:
 def causes(now: datetime) -> Iterator[Cause]:
     active = Connection.objects.filter(active=True)
     # A person who pauses or uninstalls knows of it.
-    lost = active.filter(paused_reason__in=["tiktok_access_lost", "shopify_access_lost"])
+    lost = active.filter(paused_reason__in=CAUSED_BY_A_PLATFORM)
     for pk, reason in lost.values_list("pk", "paused_reason"):
         yield Cause(pk, "paused", reason)
     working = active.filter(paused_reason="")

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from connector import counterparts, mapping, pulls
 from connector.counterparts import Difference, Finding, finding
-from connector.models import PAUSED, Audit, Connection, Order
+from connector.models import RESTS_IN_PAUSE, Audit, Connection, Order
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import OrderState
 from connector.wake import bell
@@ -104,7 +104,7 @@ def by_the_clock(tries: Iterable[Audit]) -> list[datetime]:
 def advance(audit: Audit) -> None:
     """Read and compare one page."""
     if audit.connection.paused:
-        return audit.park(PAUSED)
+        return audit.park(RESTS_IN_PAUSE)
     return read_shopify(audit) if audit.of_shopify else read_tiktok(audit)
 
 

@@ -21,7 +21,7 @@ import tiktok.client
 import tiktok.errors
 import tiktok.models
 from connector.models import DELETE, DISCONNECTED, Connection, Consent, Order
-from connector.states import OrderState
+from connector.states import LIFTED_BY_A_REINSTALL, OrderState
 from connector.transport import session as transport
 from connector.wake import bell
 from connector.work import wake_all
@@ -34,7 +34,6 @@ TICKET_LIVES = timedelta(minutes=10)
 CODE_OF_REST = ("ROW_", "GCP_")  # how the codes of the rest-of-world registration begin (TikTok contract 1.2)
 TICKET_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # people may type it: no I, O, 0, 1
 TICKET_LENGTH = 16
-LIFTED_BY_A_REINSTALL = ("shopify_access_lost", "uninstalled")
 WENT_ON = "went_on_with"  # in a shop's settings: the grant, by its time, after which its connections went on
 
 

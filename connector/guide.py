@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from connector.models import Connection
 from connector.policy import CUSTOM_LINE
 from connector.seen import Seen, seen_of
+from connector.states import Pause
 
 NAMED = 3  # so many things of a kind are named, the others counted
 
@@ -112,7 +113,7 @@ TIKTOK_OTHER = Case(
 
 def tiktok_permission(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     facts = {"shop": connection.tiktok_shop.name}
-    if connection.paused_reason == "tiktok_access_lost" or connection.tiktok_shop.seller.revoked_at:
+    if connection.paused_reason == Pause.TIKTOK_ACCESS_LOST or connection.tiktok_shop.seller.revoked_at:
         return TIKTOK_LOST, facts
     answer = connection.setup.get("access")
     if unclear := unanswered(answer):
@@ -133,7 +134,7 @@ STORE_SHORT = Case(
 
 def shopify_permission(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     missing = connection.shop.missing_scopes()
-    if missing or connection.paused_reason == "shopify_access_lost":
+    if missing or connection.paused_reason == Pause.SHOPIFY_ACCESS_LOST:
         return STORE_SHORT, {"scopes": ", ".join(missing) or connection.paused_words}
     if unclear := unanswered(connection.setup.get("store")):
         return unclear

@@ -13,7 +13,7 @@ import shopify_app.errors
 from connector import mapping, parcels, sql, wake
 from connector.models import ASKING, Connection, InboxEvent, Order, OrderLog, forget
 from connector.platforms import shopify_for
-from connector.states import IN_SHOPIFY, OrderState
+from connector.states import IN_SHOPIFY, OrderState, Pause
 from connector.transport import session
 from connector.work import WOKEN, Later, wake_all
 from shopify_app.models import Shop
@@ -105,7 +105,7 @@ def tiktok_deauthorized(event: InboxEvent) -> str:
     # TikTok's times are whole seconds.
     if event.triggered_at and granted_at and event.triggered_at < granted_at.replace(microsecond=0):
         return "older than the grant"
-    connection.pause("tiktok_access_lost", "The seller removed the app in TikTok Shop.")
+    connection.pause(Pause.TIKTOK_ACCESS_LOST, "The seller removed the app in TikTok Shop.")
     if not lives_on(seller, but=connection):
         seller.revoke()
     return ""
@@ -114,7 +114,7 @@ def tiktok_deauthorized(event: InboxEvent) -> str:
 def lives_on(seller: Seller, but: Connection) -> bool:
     """Whether another connection works with the seller's tokens: each shop that is taken back rings for itself."""
     others = Connection.objects.filter(tiktok_shop__seller=seller, active=True).exclude(pk=but.pk)
-    return others.exclude(paused_reason="tiktok_access_lost").exists()
+    return others.exclude(paused_reason=Pause.TIKTOK_ACCESS_LOST).exists()
 
 
 def tiktok_expiring(event: InboxEvent) -> str:
@@ -235,14 +235,15 @@ def uninstalled(event: InboxEvent) -> str:
     with transaction.atomic():  # whoever installs it again finds both
         if event.owner.uninstall(event.triggered_at):
             for connection in Connection.objects.filter(shop=event.owner):
-                connection.pause("uninstalled")
+                connection.pause(Pause.UNINSTALLED)
     return ""
 
 
 def scopes_changed(event: InboxEvent) -> str:
     event.owner.set_scopes(event.facts.get("scopes", []))
     if not event.owner.missing_scopes():
-        for connection in Connection.objects.filter(shop=event.owner, paused_reason="shopify_access_lost"):
+        lost = Connection.objects.filter(shop=event.owner, paused_reason=Pause.SHOPIFY_ACCESS_LOST)
+        for connection in lost:
             connection.resume()
     return ""
 

@@ -17,7 +17,7 @@ import shopify_app.errors
 from connector import sql
 from connector.outcomes import OUTCOME
 from connector.policy import Policy
-from connector.states import ENDED, IN_SHOPIFY, KEPT_OUT, MOVES, ON_ITS_WAY, OrderState, ParcelState
+from connector.states import ENDED, IN_SHOPIFY, KEPT_OUT, MOVES, ON_ITS_WAY, OrderState, ParcelState, Pause
 from connector.work import WOKEN, Overtaken, PlatformError, Work, wake_all
 from shopify_app.models import Shop
 from shopify_app.webhooks import COMPLIANCE
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # last_error of a row that waits for its connection
-PAUSED = "connection_paused"
+RESTS_IN_PAUSE = "connection_paused"
 DISCONNECTED = "disconnected"
 CANCELLATION = ("cancelled_by", "cancel_reason")  # what the log keeps of a move to CANCELLED
 KEEP, DELETE = "keep", "delete"  # what becomes of held drafts at a disconnect: settings["held_drafts"]
@@ -62,7 +62,7 @@ PAUSED_NOW = "SELECT paused_reason FROM connector_connection WHERE id = %s FOR S
 
 def rest_in_pause(row: "Order | Parcel") -> None:
     """Hand a row back until its connection goes on; at once, if it went on meanwhile."""
-    row.release(None, last_error=PAUSED)
+    row.release(None, last_error=RESTS_IN_PAUSE)
     order = row.order if isinstance(row, Parcel) else row
     if not sql.value(PAUSED_NOW, [order.connection_id]):
         row.wake(last_error="")
@@ -77,12 +77,12 @@ def pause_for(connection: "Connection", error: PlatformError) -> None:
     if isinstance(error, shopify_app.errors.ShopifyError):
         pause_shop(connection.shop_id, error)
     else:
-        connection.pause("tiktok_access_lost", error.public)
+        connection.pause(Pause.TIKTOK_ACCESS_LOST, error.public)
 
 
 def pause_shop(shop_id: int, error: PlatformError) -> None:
     for connection in Connection.objects.filter(shop_id=shop_id):
-        connection.pause("shopify_access_lost", error.public)
+        connection.pause(Pause.SHOPIFY_ACCESS_LOST, error.public)
 
 
 def this_second() -> datetime:
@@ -178,7 +178,7 @@ class Connection(Work):
         mine = Parcel.objects.filter(shop=self.shop_id, order__connection=self)
         return mine.exclude(reason="")
 
-    def pause(self, reason: str, words: str = "") -> None:
+    def pause(self, reason: Pause, words: str = "") -> None:
         Connection.objects.filter(pk=self.pk, paused_reason="").update(
             paused_reason=reason, paused_words=words, paused_at=timezone.now()
         )
@@ -198,8 +198,8 @@ class Connection(Work):
             shopify_pulled_at=None,
         )
         self.paused_reason = ""
-        wake_all(Order.objects.filter(connection=self, last_error=PAUSED), last_error="")
-        waiting = Parcel.objects.filter(shop=self.shop_id, order__connection=self, last_error=PAUSED)
+        wake_all(Order.objects.filter(connection=self, last_error=RESTS_IN_PAUSE), last_error="")
+        waiting = Parcel.objects.filter(shop=self.shop_id, order__connection=self, last_error=RESTS_IN_PAUSE)
         wake_all(waiting, last_error="")
 
     @transaction.atomic
@@ -225,7 +225,7 @@ class Connection(Work):
     def access_lost(self, error: PlatformError) -> None:
         """What was lost may come back by itself, as a frozen store does: pulls.knock asks once a day."""
         pause_for(self, error)
-        self.release(timezone.now() + DAILY, last_error=PAUSED)
+        self.release(timezone.now() + DAILY, last_error=RESTS_IN_PAUSE)
 
 
 class ConnectionLog(models.Model):
@@ -333,7 +333,7 @@ class InboxEvent(Work):
     def access_lost(self, error: PlatformError) -> None:
         """Wait: the pulls find the object again after the reconnect, but the event may be quicker."""
         pause_shop(self.owner.pk, error)
-        self.release(timezone.now() + EVENT_WAITS_FOR_ACCESS, last_error=PAUSED)
+        self.release(timezone.now() + EVENT_WAITS_FOR_ACCESS, last_error=RESTS_IN_PAUSE)
 
 
 # Waits for a person, who has not said yet what is to become of it.
@@ -460,7 +460,7 @@ class Order(Work):
             Index(
                 fields=["connection", "last_error"],
                 name="order_resting",
-                condition=Q(last_error__in=[PAUSED, DISCONNECTED]),
+                condition=Q(last_error__in=[RESTS_IN_PAUSE, DISCONNECTED]),
             ),
             Index(fields=["changed_at"], name="order_over", condition=OVER),
             Index(fields=["connection"], name="order_living", condition=LIVING),
@@ -600,7 +600,7 @@ class Parcel(Work):
             Index(fields=["number"], name="parcel_number"),
             Index(fields=["shop", "company"], name="parcel_company"),
             Index(fields=["shop", "order"], name="parcel_attention", condition=~Q(reason="")),
-            Index(fields=["shop", "order"], name="parcel_resting", condition=Q(last_error=PAUSED)),
+            Index(fields=["shop", "order"], name="parcel_resting", condition=Q(last_error=RESTS_IN_PAUSE)),
             Index(
                 fields=["shop", "accepted_at"],
                 name="parcel_accepted",

@@ -6,10 +6,10 @@ from django.db import transaction
 
 from connector.models import Connection, ConnectionLog
 from connector.policy import Policy
+from connector.states import Pause
 from connector.wake import bell
 from connector.work import wake_all
 
-PAUSED_BY_PERSON = "connection_paused"
 # What a changed setting may free: the reasons that rows wait with.
 FREED_ORDERS: dict[str, tuple[str, ...]] = {"unmatched": ("sku_unmapped",)}
 FREED_PARCELS: dict[str, tuple[str, ...]] = {
@@ -48,7 +48,7 @@ def free(connection: Connection, changes: Changes) -> None:
 @transaction.atomic
 def pause(connection: Connection, by: str) -> None:
     """Take no order in and send no number out until a person resumes."""
-    connection.pause(PAUSED_BY_PERSON)
+    connection.pause(Pause.BY_A_PERSON)
     ConnectionLog.objects.create(connection=connection, by=by, changes={"paused": [False, True]})
 
 

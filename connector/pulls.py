@@ -12,9 +12,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from connector import catalogue, mapping, rules, setup
-from connector.models import DAILY, PAUSED, Connection, InboxEvent, Order, Parcel
+from connector.models import DAILY, RESTS_IN_PAUSE, Connection, InboxEvent, Order, Parcel
 from connector.platforms import shopify_for, tiktok_for
-from connector.states import IN_SHOPIFY, ParcelState
+from connector.states import CAUSED_BY_A_PLATFORM, IN_SHOPIFY, ParcelState
 from connector.states import OrderState as State
 from connector.work import ACCESS_LOST, REJECTED, UNAVAILABLE, wake_all
 from shopify_app.orders import Fulfillment, OrderState
@@ -29,7 +29,6 @@ OTHER_CONNECTORS = (
     "tiktok pos store",
 )
 OTHER_CONNECTOR_PREFIX = "TikTokOrderID:"  # TikTok's own app (PRODUCT, b7)
-PAUSED_BY_A_PLATFORM = ("tiktok_access_lost", "shopify_access_lost")
 OPEN = ("UNPAID", *rules.BEFORE_SHIPPING, "PARTIALLY_SHIPPING")
 
 
@@ -54,13 +53,13 @@ def next_pull(more: bool) -> datetime:
 def knock(connection: Connection) -> None:
     """Ask once a day whether both shops let us in again; AccessLost leaves the pause as it is."""
     tomorrow = (connection.paused_at or timezone.now()) + DAILY
-    if connection.paused_reason not in PAUSED_BY_A_PLATFORM:
-        return connection.release(None, last_error=PAUSED)
+    if connection.paused_reason not in CAUSED_BY_A_PLATFORM:
+        return connection.release(None, last_error=RESTS_IN_PAUSE)
     if tomorrow > timezone.now():
-        return connection.release(tomorrow, last_error=PAUSED)
+        return connection.release(tomorrow, last_error=RESTS_IN_PAUSE)
     setup.store(connection)
     if connection.shop.missing_scopes() or not setup.access(connection)["ours"]:
-        return connection.release(timezone.now() + DAILY, last_error=PAUSED)
+        return connection.release(timezone.now() + DAILY, last_error=RESTS_IN_PAUSE)
     connection.resume()
     return connection.succeed(timezone.now())
 

@@ -1,5 +1,7 @@
 """The states of the rows we work on, and the moves each allows. Pure."""
 
+from enum import StrEnum
+
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
@@ -24,6 +26,20 @@ class ParcelState(TextChoices):
     KEPT = "kept", _("Kept")  # a further number of one fulfillment, shown and not sent
     WITHDRAWN = "withdrawn", _("Withdrawn")  # its fulfillment was cancelled before TikTok heard of it
 
+
+class Pause(StrEnum):
+    """Why a connection stands still. Each has its words in reasons.py."""
+
+    TIKTOK_ACCESS_LOST = "tiktok_access_lost"
+    SHOPIFY_ACCESS_LOST = "shopify_access_lost"
+    UNINSTALLED = "uninstalled"
+    BY_A_PERSON = "connection_paused"
+
+
+# A platform caused them, and may lift them by itself; the others a person knows of.
+CAUSED_BY_A_PLATFORM = frozenset({Pause.TIKTOK_ACCESS_LOST, Pause.SHOPIFY_ACCESS_LOST})
+# A new grant of the store's lifts them.
+LIFTED_BY_A_REINSTALL = frozenset({Pause.SHOPIFY_ACCESS_LOST, Pause.UNINSTALLED})
 
 Order, Parcel = OrderState, ParcelState
 

@@ -12,7 +12,7 @@ from test_recovery import reconnect
 from world import World
 
 from connector import clock, consent, inbox, jobs, setup, steps, work
-from connector.models import PAUSED, Connection, Consent, InboxEvent, Order, Parcel
+from connector.models import RESTS_IN_PAUSE, Connection, Consent, InboxEvent, Order, Parcel
 from connector.states import OrderState as State
 from connector.states import ParcelState
 from shopify_app.models import Shop
@@ -50,7 +50,7 @@ def test_a_store_that_stays_frozen_stays_paused_and_is_asked_again_the_next_day(
     assert Connection.objects.get().paused_reason == "shopify_access_lost"
     world.after(25 * 3600)
     assert Connection.objects.get().paused_reason == ""
-    assert world.order(order.tiktok_id).last_error != PAUSED
+    assert world.order(order.tiktok_id).last_error != RESTS_IN_PAUSE
 
 
 def test_a_scope_granted_again_lifts_the_pause_by_itself(world):

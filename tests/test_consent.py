@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from connector import consent
-from connector.models import DISCONNECTED, PAUSED, Connection, Consent, Order
+from connector.models import DISCONNECTED, RESTS_IN_PAUSE, Connection, Consent, Order
 from connector.states import OrderState
 from tests.shopify_script import DOMAIN, make_shop
 from tests.visits import Visitor
@@ -350,7 +350,7 @@ def test_connecting_again_resumes_what_was_paused_with_new_ciphers(tiktok, visit
     connection = connected(tiktok, visitor)
     cipher, started = connection.tiktok_shop.cipher, connection.started_at
     order = Order.objects.create(
-        shop=connection.shop, connection=connection, tiktok_id="577", last_error=PAUSED
+        shop=connection.shop, connection=connection, tiktok_id="577", last_error=RESTS_IN_PAUSE
     )
     connection.pause("tiktok_access_lost")
     again = connected(tiktok, visitor)

@@ -13,7 +13,7 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from connector import consent, inbox, preferences, steps, work
-from connector.models import PAUSED, Connection, InboxEvent, Order, Parcel
+from connector.models import RESTS_IN_PAUSE, Connection, InboxEvent, Order, Parcel
 from connector.states import OrderState
 from shopify_app.models import Shop
 from tests.planting import connect, plant
@@ -37,9 +37,9 @@ def connection(transactional_db: None) -> Connection:
 def resting(connection: Connection, reason: str) -> None:
     """Paused, with an order and a parcel that wait for the end of it."""
     connection.pause(reason)
-    order = plant(connection, "577000000000000001", last_error=PAUSED)
+    order = plant(connection, "577000000000000001", last_error=RESTS_IN_PAUSE)
     Parcel.objects.create(
-        shop=connection.shop, order=order, fulfillment_gid="gid://1", number="1Z", last_error=PAUSED
+        shop=connection.shop, order=order, fulfillment_gid="gid://1", number="1Z", last_error=RESTS_IN_PAUSE
     )
 
 

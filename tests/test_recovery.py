@@ -12,7 +12,7 @@ from django.utils import timezone
 from world import World
 
 from connector import clock, jobs, parcels, steps, work
-from connector.models import PAUSED, Connection, InboxEvent, Order, OrderLog, Parcel
+from connector.models import RESTS_IN_PAUSE, Connection, InboxEvent, Order, OrderLog, Parcel
 from connector.states import OrderState as State
 from connector.states import ParcelState
 from shopify_app.models import Shop
@@ -431,7 +431,7 @@ def test_a_shop_that_uninstalls_stops_at_once_and_goes_on_after_a_reinstall(worl
     world.shop.refresh_from_db()
     assert (world.shop.access_token, world.shop.refresh_token) == ("", "")
     world.release_hold()
-    assert world.order(order.tiktok_id).last_error in (PAUSED, "")
+    assert world.order(order.tiktok_id).last_error in (RESTS_IN_PAUSE, "")
     assert world.order(order.tiktok_id).state == State.ON_HOLD
     reinstall(world)
     world.settle()

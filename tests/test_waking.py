@@ -11,7 +11,7 @@ from django.utils import timezone
 from test_architecture import ALL
 
 from connector import choices, consent, finalizing, following, inbox, preferences, pulls, sql
-from connector.models import DISCONNECTED, PAUSED, Connection, InboxEvent, Order, Parcel
+from connector.models import DISCONNECTED, RESTS_IN_PAUSE, Connection, InboxEvent, Order, Parcel
 from connector.policy import Policy
 from connector.states import OrderState, ParcelState
 from connector.work import WOKEN, Work
@@ -63,7 +63,7 @@ OF_ORDERS: dict[str, tuple[dict[str, Any], Callable[[Connection], Any]]] = {
         {"reason": "sku_unmapped"},
         lambda c: preferences.save(c, Policy.from_json({"unmatched": "custom_line"}), "42"),
     ),
-    "the end of a pause": ({"last_error": PAUSED}, Connection.resume),
+    "the end of a pause": ({"last_error": RESTS_IN_PAUSE}, Connection.resume),
     "a new consent": ({"last_error": DISCONNECTED}, renewed),
     "the other connector is off": ({"reason": "other_connector"}, said_go_on),
     "a disconnect": ({"state": OrderState.ON_HOLD}, lambda c: consent.disconnect(c, "delete")),
@@ -73,7 +73,7 @@ OF_PARCELS: dict[str, tuple[dict[str, Any], Callable[[Connection], Any]]] = {
         {"reason": "carrier_unknown"},
         lambda c: preferences.save(c, Policy.from_json({"fallback_provider": "1"}), "42"),
     ),
-    "the end of a pause": ({"last_error": PAUSED}, Connection.resume),
+    "the end of a pause": ({"last_error": RESTS_IN_PAUSE}, Connection.resume),
     "orders in one parcel": (
         {"reason": "number_in_use"},
         lambda c: inbox.tiktok_packages(event(c, facts={"order_ids": list(ORDERS)})),

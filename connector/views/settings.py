@@ -14,6 +14,7 @@ from connector.chosen import active, chosen
 from connector.embedded import EmbeddedRequest, embedded, render_page
 from connector.forms import KIND_LABELS, MONEY_MODES, UNMATCHED, PolicyForm
 from connector.models import Connection
+from connector.states import Pause
 from connector.transport import session as transport
 
 CHANGES_SHOWN = 20
@@ -74,7 +75,7 @@ def pause(request: EmbeddedRequest, connection_id: int) -> HttpResponse:
 @embedded
 def unpause(request: EmbeddedRequest, connection_id: int) -> HttpResponse:
     """Only a person's own pause is lifted here; a lost permission needs a new one."""
-    mine = Connection.objects.filter(paused_reason=preferences.PAUSED_BY_PERSON)
+    mine = Connection.objects.filter(paused_reason=Pause.BY_A_PERSON)
     connection = get_object_or_404(mine, shop=request.shop, pk=connection_id, active=True)
     preferences.resume(connection, request.user_id)
     return redirect(f"/settings?connection={connection.pk}")
