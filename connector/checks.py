@@ -1,15 +1,52 @@
-"""Settings that contradict each other, each one line with an id (`manage.py check`)."""
+"""Settings that are missing, cannot be read or contradict each other, each one line with an id (`manage.py check`)."""
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, register, run_checks
 
+from tiktok.endpoints import SHIP
+
+OURS = "connector"
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
+SEARCHABLE = timedelta(seconds=60)  # so long after a create, Shopify's search may not know the draft yet
 
 
-@register()
+def refuse_to_start() -> None:
+    """For a process that none of Django's commands starts, as those run the checks by themselves."""
+    if found := run_checks(tags=[OURS]):
+        raise SystemExit("\n".join(map(str, found)))
+
+
+@register(OURS)
+def variables(**_: Any) -> list[CheckMessage]:
+    missing = [Error(f"{name} is not set.", id="connector.E005") for name in settings.MISSING]
+    return [*missing, *(Error(sentence, id="connector.E006") for sentence in settings.UNREADABLE)]
+
+
+@register(OURS)
+def second_create(**_: Any) -> list[CheckMessage]:
+    """A sandbox's search knows a draft sooner."""
+    if settings.RECOVERY_WAITS[-1] < SEARCHABLE and not settings.ALLOW_LOCAL_PLATFORMS:
+        return [
+            Error(
+                "The last of RECOVERY_WAITS must be at least 60 seconds, or an order can get a second draft.",
+                id="connector.E007",
+            )
+        ]
+    return []
+
+
+@register(OURS)
+def ship_version(**_: Any) -> list[CheckMessage]:
+    if settings.TIKTOK_SHIP_VERSION not in SHIP:
+        return [Error(f"TIKTOK_SHIP_VERSION must be one of {', '.join(SHIP)}.", id="connector.E008")]
+    return []
+
+
+@register(OURS)
 def waits(**_: Any) -> list[CheckMessage]:
     if settings.WORK_LEASE.total_seconds() < 3 * settings.CALL_DEADLINE_SECONDS:
         return [
@@ -21,7 +58,7 @@ def waits(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register()
+@register(OURS)
 def platforms(**_: Any) -> list[CheckMessage]:
     """A sandbox is only another URL; a public app must never be pointed at one by accident."""
     local = [name for name, url in platform_urls().items() if is_local(url)]
@@ -41,7 +78,7 @@ def platforms(**_: Any) -> list[CheckMessage]:
     return []
 
 
-@register(deploy=True)
+@register(OURS, deploy=True)
 def app_url(**_: Any) -> list[CheckMessage]:
     if not settings.APP_URL.startswith("https://"):
         return [Error("APP_URL must be the app's public https origin.", id="connector.E004")]
@@ -49,7 +86,8 @@ def app_url(**_: Any) -> list[CheckMessage]:
 
 
 def platform_urls() -> dict[str, str]:
-    urls = {"SHOPIFY_SHOP_URL": settings.SHOPIFY_SHOP_URL, "SHOPIFY_ADMIN_URL": settings.SHOPIFY_ADMIN_URL}
+    shopify = ("SHOPIFY_SHOP_URL", "SHOPIFY_ADMIN_URL", "SHOPIFY_CDN_URL")
+    urls = {name: getattr(settings, name) for name in shopify}
     for app, conf in settings.TIKTOK_APPS.items():
         suffix = "" if app == "US" else f"_{app}"
         urls |= {

@@ -7,6 +7,9 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+FORMATS = ("json", "console")
+
 REMOVED = "[removed]"
 PRIVATE_KEY = re.compile(
     r"token|secret|password|passwd|authorization|cookie|hmac|signature|cipher"
@@ -18,7 +21,7 @@ EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 
 
 def build_logging(level: str, fmt: str) -> dict[str, Any]:
-    """A dictConfig. `level` is a logging level's name, `fmt` is "json" or "console". Both our own structlog
+    """A dictConfig. `level` is one of LEVELS, `fmt` one of FORMATS. Both our own structlog
     lines and those of libraries pass the same processors."""
     structlog.configure(
         processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

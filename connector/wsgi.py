@@ -8,6 +8,10 @@ from whitenoise import WhiteNoise
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "connector.settings")
 django = get_wsgi_application()
 
+from connector import checks  # noqa: E402  (needs the apps)
+
+checks.refuse_to_start()
+
 from connector import urls, webhooks  # noqa: E402, F401  (need the apps; all views are loaded before anybody asks)
 
 others = WhiteNoise(django, root=str(settings.STATIC_ROOT), prefix="static/", max_age=3600)

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ PRODUCTION = {
     "SHOPIFY_API_SECRET": "shopify-secret-0123456789-0123456789",
     "TIKTOK_APP_KEY": "key",
     "TIKTOK_APP_SECRET": "secret",
+    "TIKTOK_SERVICE_ID": "7000000000000000001",
     "STATUS_TOKEN": "status",
     "REDIS_URL": "redis://127.0.0.1:1/0",
     "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
@@ -38,6 +40,7 @@ def run(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
 
 
@@ -51,6 +54,90 @@ def test_djangos_checks_for_a_deployment_find_nothing(admin):
 def test_an_app_url_without_tls_or_debug_is_refused():
     assert "connector.E004" in run("manage.py", "check", "--deploy", APP_URL=f"http://{HOST}").stderr
     assert "security.W018" in run("manage.py", "check", "--deploy", DEBUG="1").stderr
+
+
+MISSING, UNREADABLE, TOO_EARLY, UNKNOWN_VERSION, LEASE, LOCAL, OPEN = (
+    f"connector.E00{n}" for n in (5, 6, 7, 8, 1, 2, 3)
+)
+COMPLAINTS = [
+    *(
+        (name, "", MISSING)
+        for name in ("SECRET_KEY", "APP_URL", "DATABASE_URL", "REDIS_URL", "TOKEN_ENCRYPTION_KEYS")
+    ),
+    *((name, "", MISSING) for name in ("SHOPIFY_API_KEY", "SHOPIFY_API_SECRET")),
+    *((name, "", MISSING) for name in ("TIKTOK_APP_KEY", "TIKTOK_APP_SECRET", "TIKTOK_SERVICE_ID")),
+    *((f"{name}_ROW", "", MISSING) for name in ("TIKTOK_APP_SECRET", "TIKTOK_SERVICE_ID")),
+    ("EMAIL_FROM", "", MISSING),
+    ("EMAIL_URL", "mail.example.com", UNREADABLE),
+    ("SENTRY_DSN", "sentry.example.com", UNREADABLE),
+    ("LOG_LEVEL", "LOUD", UNREADABLE),
+    ("LOG_FORMAT", "xml", UNREADABLE),
+    ("DEBUG", "perhaps", UNREADABLE),
+    ("ADMIN_ENABLED", "offf", UNREADABLE),
+    ("PULL_SECONDS", "5m", UNREADABLE),
+    ("PULL_OVERLAP_SECONDS", "nan", UNREADABLE),
+    ("HOLD_EXPECTED_SECONDS", "inf", UNREADABLE),
+    ("SWEEP_SECONDS", "0", UNREADABLE),
+    ("STOP_SECONDS", "-1", UNREADABLE),
+    ("KEEP_EVENTS_DAYS", "999999999", UNREADABLE),
+    ("TRACKING_EDIT_WINDOW_HOURS", "", UNREADABLE),
+    ("READY_WAITS", "", UNREADABLE),
+    ("HOLD_LOOK_AGAIN_SECONDS", "", UNREADABLE),
+    ("UNKNOWN_FULFILLMENT_WAITS", "10,x", UNREADABLE),
+    ("WORKER_PROCESSES", "0", UNREADABLE),
+    ("DRAIN_THREADS", "16.5", UNREADABLE),
+    ("DRAIN_TURNS", "four", UNREADABLE),
+    ("RECOVERY_WAITS", "5,15,59", TOO_EARLY),
+    ("TIKTOK_SHIP_VERSION", "202700", UNKNOWN_VERSION),
+    ("WORK_LEASE_SECONDS", "29", LEASE),
+    ("SHOPIFY_SHOP_URL", "http://{shop}", LOCAL),
+    ("SHOPIFY_ADMIN_URL", "https://127.0.0.1", LOCAL),
+    ("SHOPIFY_CDN_URL", "https://localhost:9000/cdn", LOCAL),
+    ("TIKTOK_API_URL", "", LOCAL),
+]
+ALL_WRONG = {name: value for name, value, _ in COMPLAINTS} | {"TIKTOK_APP_KEY_ROW": "key"}
+ONE_LINE = re.compile(r"^\?: \((connector\.E\d+)\) (.+)$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def told() -> dict[str, list[str]]:
+    """Id -> sentences, where everything is wrong at once."""
+    done = run("manage.py", "check", **ALL_WRONG)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    found: dict[str, list[str]] = {}
+    for code, sentence in ONE_LINE.findall(done.stderr):
+        found.setdefault(code, []).append(sentence)
+    return found
+
+
+@pytest.mark.parametrize(("name", "value", "code"), COMPLAINTS, ids=[name for name, _, _ in COMPLAINTS])
+def test_a_setting_that_is_missing_or_wrong_is_named_in_one_line_with_an_id(told, name, value, code):
+    assert any(re.search(rf"\b{name}\b", sentence) for sentence in told[code])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("TOKEN_ENCRYPTION_KEYS", "s3cret-and-no-key", UNREADABLE),
+        ("DATABASE_URL", "mysql://user:s3cret@host/name", UNREADABLE),
+        ("REDIS_URL", "http://:s3cret@host", UNREADABLE),
+        ("RECOVERY_WAITS", "", UNREADABLE),
+        ("ALLOW_LOCAL_PLATFORMS", "1", OPEN),
+    ],
+)
+def test_what_cannot_be_wrong_beside_the_others_is_named_too_and_no_secret_is_shown(name, value, code):
+    said = run("manage.py", "check", **{name: value}).stderr
+    assert [found for found in ONE_LINE.findall(said) if found[0] == code and name in found[1]], said
+    assert "s3cret" not in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "words", [("manage.py", "clock"), ("-c", "import connector.wsgi")], ids=["clock", "web"]
+)
+def test_no_process_starts_with_a_setting_that_is_missing(words):
+    done = run(*words, SHOPIFY_API_SECRET="")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "(connector.E005) SHOPIFY_API_SECRET is not set." in done.stderr
 
 
 # ---- /admin/ ----

@@ -131,9 +131,7 @@ def variables_read() -> dict[str, str]:
         if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
             continue
         called = ast.unparse(node.func)
-        if called == "seconds":
-            read[node.args[0].value] = written(node.args[1])
-        elif re.fullmatch(r"env\.\w+", called):
+        if re.fullmatch(r"env\.\w+", called):
             default = next((key.value for key in node.keywords if key.arg == "default"), None)
             asked_before = node.args[0].value in read and default is None
             if not asked_before:
