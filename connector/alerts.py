@@ -22,7 +22,16 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from connector.deadlines import pressing
-from connector.models import CONNECTION_OF, LIVING, ROWS, Alert, Connection, Order, Parcel
+from connector.models import (
+    CONNECTION_OF,
+    GRANT_WARNING,
+    LIVING,
+    ROWS,
+    Alert,
+    Connection,
+    Order,
+    Parcel,
+)
 from connector.states import CAUSED_BY_A_PLATFORM, OrderState, ParcelState
 
 log = logging.getLogger(__name__)
@@ -38,11 +47,16 @@ KINDS = {
     "delivery_due_at": "undelivered",
 }
 TRACKING = "tracking"  # the ship-by time, of an order whose number TikTok does not have
-COLUMNS = {kind: column for column, kind in KINDS.items()} | {TRACKING: "ship_by_at"}
+GRANT = "grant"  # TikTok's permission, which nothing but a new consent renews
+COLUMNS = {kind: column for column, kind in KINDS.items()} | {
+    TRACKING: "ship_by_at",
+    GRANT: "permission_ends_at",
+}
 STUCK = timedelta(minutes=15)  # so long after their time, or after their first failure, rows should be done
 HELD_BY_TIKTOK = ("UNPAID", "ON_HOLD")  # its words for what nobody may ship yet
 # How near TikTok's deadline is; the nearer one is said again.
 NEAR = (("4", timedelta(hours=4)), ("12", timedelta(hours=12)))
+GRANT_NEAR = (("7", timedelta(days=7)), ("30", GRANT_WARNING))
 FORGOTTEN = timedelta(days=3)  # a deadline that was missed so long ago is news to nobody
 SHOWN = 20  # in one mail
 MOST_TRIES = 5  # to send a mail
@@ -91,11 +105,18 @@ def causes(now: datetime) -> Iterator[Cause]:
     working = active.filter(paused_reason="")
     for pk in stuck(working, now - STUCK):
         yield Cause(pk, "stuck")
+    rivals = working.exclude(other_connector={}).filter(other_connector_accepted_at=None)
+    for pk in rivals.values_list("pk", flat=True):
+        yield Cause(pk, "rival")
+    ends = "tiktok_shop__seller__refresh_expires_at"
+    ending = working.filter(**{f"{ends}__lte": now + GRANT_WARNING})
+    for pk, at in ending.values_list("pk", ends):
+        yield Cause(pk, f"{GRANT}_{nearest(at, now, GRANT_NEAR)}")
     for order in near_a_deadline(working, now):
         deadline = pressing(order, now - FORGOTTEN, now, now + NEAR[-1][1])
         if deadline is not None:
             kind = TRACKING if order.refused and deadline.name == "ship_by_at" else KINDS[deadline.name]
-            yield Cause(order.connection_id, f"{kind}_{nearest(deadline.at, now)}", order.tiktok_id)
+            yield Cause(order.connection_id, f"{kind}_{nearest(deadline.at, now, NEAR)}", order.tiktok_id)
 
 
 def stuck(working: Connections, before: datetime) -> list[int]:
@@ -128,8 +149,8 @@ def near_a_deadline(working: Connections, now: datetime) -> QuerySet[Any]:
     return told.only(*columns)
 
 
-def nearest(at: datetime, now: datetime) -> str:
-    return next(name for name, distance in NEAR if at - now <= distance)
+def nearest(at: datetime, now: datetime, steps: tuple[tuple[str, timedelta], ...]) -> str:
+    return next(name for name, distance in steps if at - now <= distance)
 
 
 # ---- mail ----
@@ -151,15 +172,16 @@ def tell(now: datetime) -> None:
 def mail(connection: Connection, now: datetime) -> None:
     """Taken before it is sent, so that two clocks tell it once; given back when the mail server did not take it."""
     untold = Alert.objects.filter(connection=connection, told_at=None, tries__lt=MOST_TRIES)
-    keys = list(untold.values_list("pk", flat=True))
-    if not untold.filter(pk__in=keys).update(told_at=now):
+    untold.update(told_at=now)
+    ours = list(Alert.objects.filter(connection=connection, told_at=now))
+    if not ours:
         return
-    taken = Alert.objects.filter(pk__in=keys)
     try:
-        send_mail(*letter(connection, list(taken)), settings.EMAIL_FROM, [connection.policy.alert_email])
+        send_mail(*letter(connection, ours), settings.EMAIL_FROM, [connection.policy.alert_email])
     except (SMTPException, OSError) as error:
         log.warning("no mail", extra={"connection": connection.pk, "error": type(error).__name__})
-        taken.update(told_at=None, tries=F("tries") + 1)
+        given_back = Alert.objects.filter(pk__in=[one.pk for one in ours])
+        given_back.update(told_at=None, tries=F("tries") + 1)
 
 
 def letter(connection: Connection, alerts: list[Alert]) -> tuple[str, str]:
@@ -169,7 +191,7 @@ def letter(connection: Connection, alerts: list[Alert]) -> tuple[str, str]:
     listed = sorted(alerts, key=lambda one: (one.kind, one.subject))
     context = {
         "name": connection.tiktok_shop.name,
-        "alerts": [(one, *said(one, orders.get(one.subject))) for one in listed[:SHOWN]],
+        "alerts": [(one, *said(one, orders.get(one.subject) or connection)) for one in listed[:SHOWN]],
         "more": max(0, len(listed) - SHOWN),
         "address": f"{settings.SHOPIFY_ADMIN_URL}/store/{connection.shop.domain.split('.')[0]}"
         f"/apps/{settings.SHOPIFY_APP_HANDLE}",
@@ -180,7 +202,7 @@ def letter(connection: Connection, alerts: list[Alert]) -> tuple[str, str]:
     return subject, body.strip() + "\n"
 
 
-def said(alert: Alert, order: Order | None) -> tuple[str, datetime | None]:
+def said(alert: Alert, about: Order | Connection) -> tuple[str, datetime | None]:
     """What the alert is about, and the deadline if it is about one."""
     kind = alert.kind.partition("_")[0]
-    return kind, getattr(order, COLUMNS[kind]) if order and kind in COLUMNS else None
+    return kind, getattr(about, COLUMNS.get(kind, ""), None)

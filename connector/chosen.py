@@ -10,7 +10,7 @@ from connector.models import Connection
 
 def active(request: EmbeddedRequest) -> QuerySet[Connection]:
     connections = Connection.objects.filter(shop=request.shop, active=True)
-    return connections.select_related("tiktok_shop", "shop").order_by("pk")
+    return connections.select_related("tiktok_shop__seller", "shop").order_by("pk")
 
 
 def chosen(request: EmbeddedRequest) -> Connection:

@@ -43,6 +43,16 @@ PURGE_BATCHES = 20  # at once, of each kind: 1.4 million rows a day, and the clo
 NEVER_PURGE_BEFORE = timedelta(days=90)  # after delivery: TikTok's buyer protection (PRODUCT SK61)
 
 
+def tick(told_to_stop: Callable[[], bool] = lambda: False) -> None:
+    """One beat of the clock. Told to stop, it begins nothing more."""
+    beat()
+    sweep()
+    for name, (every, do) in CHORES.items():
+        if not told_to_stop() and due_since(name, every):
+            do()
+    keep_grants_alive(told_to_stop)
+
+
 def sweep() -> int:
     """Wake every shop with due rows: one statement, an index for each kind."""
     first, *others = (model.due().order_by().values_list("shop_id", flat=True) for model in STEPS)
@@ -126,13 +136,3 @@ CHORES: dict[str, tuple[timedelta, Callable[[], object]]] = {
     "audits": (AUDITS_EVERY, lambda: audits.ask_daily(timezone.now())),
     "purge": (PURGE_EVERY, lambda: purge(timezone.now())),
 }
-
-
-def tick(told_to_stop: Callable[[], bool] = lambda: False) -> None:
-    """One beat of the clock. Told to stop, it begins nothing more."""
-    beat()
-    sweep()
-    for name, (every, do) in CHORES.items():
-        if not told_to_stop() and due_since(name, every):
-            do()
-    keep_grants_alive(told_to_stop)

@@ -221,16 +221,16 @@ def connect(consent: Consent, shop: tiktok.models.Shop, *, may_move: bool) -> Co
     connection, new = Connection.objects.get_or_create(
         shop=consent.shop,
         tiktok_shop=shop,
-        defaults={"connected_by": consent.user, "due_at": timezone.now(), **grant_of(shop)},
+        defaults={"connected_by": consent.user, "due_at": timezone.now()},
     )
     if not new:
-        renew(connection, consent, shop)
+        renew(connection, consent)
     return connection
 
 
-def renew(connection: Connection, consent: Consent, shop: tiktok.models.Shop) -> None:
+def renew(connection: Connection, consent: Consent) -> None:
     """Same pair again: go on where it paused, or, if it was off, take orders from now on."""
-    facts: dict[str, object] = {"connected_by": consent.user, **grant_of(shop)}
+    facts: dict[str, object] = {"connected_by": consent.user}
     if not connection.active:
         known = {k: v for k, v in connection.settings.items() if k not in ("held_drafts", "moved_to")}
         facts |= {"active": True, "started_at": timezone.now(), "settings": known}
@@ -254,10 +254,6 @@ def reinstalled(shop: Shop) -> None:
         connection.begin_anew()
         bell.ring(shop.pk)
     Shop.objects.filter(pk=shop.pk).update(settings=shop.settings | {WENT_ON: grant.isoformat()})
-
-
-def grant_of(shop: tiktok.models.Shop) -> dict[str, object]:
-    return {"grant_ends_at": shop.seller.refresh_expires_at}
 
 
 # ---- and how it stops ------------------------------------------------------------------------------------------------

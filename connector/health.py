@@ -14,7 +14,6 @@ from connector.models import CONNECTION_OF, Connection, Heartbeat
 
 CLOCK_STILL = timedelta(minutes=2)
 OVERDUE = timedelta(minutes=5)
-GRANT_SHORT = timedelta(days=30)
 
 
 class State(StrEnum):
@@ -83,6 +82,6 @@ def state_of(connection: Connection, overdue: datetime | None, still: bool) -> S
         return State.STILL
     if (overdue and overdue < now - OVERDUE) or connection.pulled_at < now - 3 * settings.PULL_EVERY:
         return State.BEHIND
-    if connection.grant_ends_at and connection.grant_ends_at < now + GRANT_SHORT:
+    if connection.grant_ends_soon:
         return State.SHORT
     return State.FINE

@@ -118,10 +118,15 @@ def lives_on(seller: Seller, but: Connection) -> bool:
 
 
 def tiktok_expiring(event: InboxEvent) -> str:
+    """The grant is the seller's. A pair of tokens says its end too, so the newest word counts."""
     connection = connection_of(event)
-    if connection is not None and (at := grant_ends_at(event.facts)):
-        Connection.objects.filter(pk=connection.pk).update(grant_ends_at=at)
-    return ""
+    if connection is None or not (ends_at := grant_ends_at(event.facts)):
+        return ""
+    seller = Seller.objects.filter(pk=connection.tiktok_shop.seller_id)
+    if event.triggered_at:  # in whole seconds
+        seller = seller.filter(granted_at__lt=event.triggered_at + timedelta(seconds=1))
+    told = seller.update(refresh_expires_at=ends_at)
+    return "" if told else "older than the grant"
 
 
 def connection_of(event: InboxEvent) -> Connection | None:

@@ -114,7 +114,6 @@ class Connection(Work):
     # {"tag", "order"}: who else makes these orders
     other_connector = models.JSONField(default=dict, blank=True)
     other_connector_accepted_at = models.DateTimeField(null=True)
-    grant_ends_at = models.DateTimeField(null=True)
     prepared_at = models.DateTimeField(null=True)  # other connectors looked for, since the last consent
 
     # The two pulls: a cursor moves only after the last page of its window is stored.
@@ -157,9 +156,13 @@ class Connection(Work):
         return Policy.from_json(self.settings)
 
     @property
+    def permission_ends_at(self) -> datetime:
+        """As TikTok said last, with a pair of tokens or in its warning. Nothing but a new consent renews it."""
+        return self.tiktok_shop.seller.refresh_expires_at
+
+    @property
     def grant_ends_soon(self) -> bool:
-        """Within 30 days TikTok's permission is over, and nothing but a new consent renews it."""
-        return self.grant_ends_at is not None and self.grant_ends_at - timezone.now() <= GRANT_WARNING
+        return self.permission_ends_at - timezone.now() <= GRANT_WARNING
 
     @property
     def pulled_at(self) -> datetime:

@@ -1,10 +1,15 @@
 """What a merchant hears of although nobody looks: once for each cause, by metric and mail."""
 
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from django.apps import apps
 from django.core import mail
+from django.db import connection as database
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -16,6 +21,7 @@ from tests.planting import connect, plant
 from tests.shopify_script import make_shop
 from tests.test_proof import multiply
 from tests.visits import Visitor
+from tiktok.models import Seller
 
 HOUR = timedelta(hours=1)
 ID = "577000000000000001"
@@ -62,6 +68,71 @@ def test_a_lost_permission_is_told_once_and_again_only_when_it_is_lost_again(con
     assert [letter.to for letter in mail.outbox] == [["owner@fig.example"]] * 2
     assert mail.outbox[0].subject == "Fig & Fleece: something needs you"
     assert "TikTok has taken back the permission" in mail.outbox[0].body
+
+
+def test_a_permission_that_is_about_to_end_is_told_a_month_and_a_week_before_and_is_over_after_a_consent(
+    connection,
+):
+    ends = timezone.now() + timedelta(days=31)
+    Seller.objects.update(refresh_expires_at=ends)
+    watch()
+    assert standing() == set()
+    watch(timedelta(days=2))
+    watch(timedelta(days=20))
+    assert standing() == {("grant_30", "")}
+    watch(timedelta(days=25))
+    watch(timedelta(days=40))
+    assert standing() == {("grant_7", "")}
+    assert len(mail.outbox) == 2
+    assert f"TikTok's permission ends on {ends:%b} {ends.day}, {ends.year}" in mail.outbox[0].body
+    Seller.objects.update(refresh_expires_at=ends + timedelta(days=365))
+    watch(timedelta(days=40))
+    assert standing() == set()
+
+
+def test_another_importer_is_told_until_the_merchant_has_decided(connection):
+    Connection.objects.update(other_connector={"tag": "skuiq", "order": "#1001"})
+    watch()
+    watch()
+    assert standing() == {("rival", "")}
+    assert [letter.body.splitlines()[0] for letter in mail.outbox] == [
+        "- Another app makes Shopify orders from TikTok orders too. New orders wait until you have decided in the app."
+    ]
+    Connection.objects.update(other_connector_accepted_at=timezone.now())
+    watch()
+    assert standing() == set()
+
+
+def test_two_clocks_that_overlap_tell_each_cause_once(connection):
+    """The other clock has the first cause in hand, and gives it its time while we read both as untold."""
+    now = timezone.now()
+    first, second = (
+        Alert.objects.create(connection=connection, kind=kind, since=now) for kind in ("rival", "stuck")
+    )
+    with ThreadPoolExecutor(1) as ours:
+        with transaction.atomic():
+            Alert.objects.filter(pk=first.pk).update(told_at=now)
+            told = ours.submit(alerts.tell, now + HOUR)
+            until(somebody_waits_for_a_lock)
+        told.result(20)
+    [letter] = mail.outbox
+    assert [line for line in letter.body.splitlines() if line.startswith("- ")] == [
+        "- Work has been waiting or failing for more than 15 minutes. It is tried again by itself, and nothing is lost."
+    ]
+    assert Alert.objects.get(pk=second.pk).told_at == now + HOUR
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with database.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
+
+
+def until(true: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("reason", ["connection_paused", "uninstalled"])

@@ -115,7 +115,7 @@ def test_a_merchant_sees_which_shop_is_meant_before_anything_is_connected(tiktok
     assert connection.due_at <= timezone.now() and connection.started_at > timezone.now() - timedelta(
         minutes=1
     )
-    assert connection.grant_ends_at == connection.tiktok_shop.seller.refresh_expires_at
+    assert connection.permission_ends_at == connection.tiktok_shop.seller.refresh_expires_at
     assert "No orders yet" in text(visitor.open("/orders"))
 
 

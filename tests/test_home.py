@@ -19,6 +19,7 @@ from shopify_app.models import Shop
 from tests.planting import connect, plant
 from tests.shopify_script import make_shop
 from tests.visits import Visitor, text
+from tiktok.models import Seller
 
 WELL = {
     "access": {"ours": True},
@@ -309,12 +310,22 @@ def test_the_standing_part_stays_still_until_something_changed(connection, visit
         ({"tiktok_pulled_at": timezone.now() - timedelta(days=2)}, "Behind"),
         ({"shopify_pulled_at": timezone.now() - timedelta(days=2)}, "Behind"),
         ({"due_at": timezone.now() - timedelta(hours=1)}, "Behind"),
-        ({"grant_ends_at": timezone.now() + timedelta(days=9)}, "Permission ends soon"),
     ],
 )
 def test_a_card_says_how_a_connection_does(connection, visitor, facts, words):
     Connection.objects.update(**facts)
     assert words in text(visitor.open("/"))
+
+
+@pytest.mark.parametrize(("days", "words"), [(31, "Healthy"), (30, "Permission ends soon")])
+def test_a_card_says_that_a_permission_ends_soon_from_the_day_on_from_which_the_banner_does(
+    connection, visitor, days, words
+):
+    ends = timezone.now() + timedelta(days=days)
+    Seller.objects.update(refresh_expires_at=ends)
+    page = text(visitor.open("/"))
+    assert words in page and f"TikTok's permission ends {ends:%b} {ends.day}, {ends.year}" in page
+    assert ("TikTok's permission ends on" in page) == (days == 30)
 
 
 def test_a_card_promises_to_renew_only_what_renews_itself(connection, visitor):

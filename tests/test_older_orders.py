@@ -6,12 +6,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from connector.models import Connection, Order
+from connector.models import Connection, InboxEvent, Order
 from connector.states import OrderState
 from tests.planting import connect, plant
 from tests.shopify_script import make_shop
 from tests.test_pages import text
 from tests.visits import Visitor
+from tiktok.models import Seller
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_another_store_s_older_orders_are_neither_shown_nor_decided(db):
 @pytest.mark.parametrize(("days", "warned"), [(31, False), (29, True), (-1, True)])
 def test_a_permission_that_ends_within_thirty_days_is_announced_with_the_way_to_renew_it(db, days, warned):
     connection = connect(make_shop(), "7495000000000000001", "Fig & Fleece")
-    Connection.objects.update(grant_ends_at=timezone.now() + timedelta(days=days))
+    Seller.objects.update(refresh_expires_at=timezone.now() + timedelta(days=days))
     page = Visitor(connection.shop.domain).open("/orders").content.decode()
     assert ("permission ends on" in page) == warned
     assert ("Connect again (US shop)" in page) == warned
@@ -82,5 +83,20 @@ def test_a_permission_that_ends_within_thirty_days_is_announced_with_the_way_to_
 def test_tiktok_s_own_warning_moves_the_date(world):
     world.tiktok.authorization_expiring(in_days=10)
     world.settle()
-    world.connection.refresh_from_db()
-    assert world.connection.grant_ends_soon
+    assert Connection.objects.get().grant_ends_soon
+
+
+def test_a_pair_of_tokens_that_came_after_a_warning_moves_the_date_again_and_a_late_warning_does_not(world):
+    """The seller agreed anew at TikTok: no consent of ours tells of it, the next refresh does."""
+    world.tiktok.authorization_expiring(in_days=10)
+    world.settle()
+    seller = Seller.objects.get()
+    for grant in world.tiktok.world.grants.values():
+        grant.refresh_expires += 365 * 86_400
+    seller.access_token(refused=seller.token)
+    assert not Connection.objects.get().grant_ends_soon
+    Seller.objects.update(granted_at=timezone.now() + timedelta(seconds=2))
+    warned = InboxEvent.objects.filter(facts__has_key="expiration_time")
+    assert warned.update(due_at=timezone.now()) == 1
+    world.settle()
+    assert not Connection.objects.get().grant_ends_soon

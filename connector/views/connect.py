@@ -21,7 +21,9 @@ from connector.states import OrderState
 @embedded
 def connections(request: EmbeddedRequest) -> HttpResponse:
     mine = (
-        Connection.objects.filter(shop=request.shop).select_related("tiktok_shop").order_by("-active", "pk")
+        Connection.objects.filter(shop=request.shop)
+        .select_related("tiktok_shop__seller")
+        .order_by("-active", "pk")
     )
     return render_page(
         request, "connector/connections.html", {"connections": mine, "consents": consent_links(request)}

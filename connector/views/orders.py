@@ -52,7 +52,9 @@ def live(request: EmbeddedRequest, wish: listing.Wish) -> dict[str, Any]:
     """
     page, now = listing.page_of(request.shop, wish), timezone.now()
     rows = rows_of(page, now)
-    connections = Connection.objects.filter(shop=request.shop).select_related("tiktok_shop").order_by("pk")
+    connections = (
+        Connection.objects.filter(shop=request.shop).select_related("tiktok_shop__seller").order_by("pk")
+    )
     waiting = listing.waiting(request.shop)
     shown = {
         "wish": wish,
