@@ -37,8 +37,10 @@ NOTE = (
     "Where the platforms give more than two cores can spend, the share is only reported, with what the CPU did."
 )
 LIMIT = (
-    "Both platforms' sandboxes, PostgreSQL and the senders share the cores with the workers; a window without work "
-    "for the machine to spare is bound by CPU, not by the budgets."
+    "Both platforms' sandboxes, PostgreSQL and the senders share the cores with the workers. CPU is the limit where "
+    "the table shows above 90 % of the machine or of the busiest process. Where both are below, the time went into "
+    "waiting: a worker's threads for each other and for PostgreSQL, calls for the sandboxes; how much into which is "
+    "not measured."
 )
 
 

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 import shopify_app.errors
-from connector import alerts, audits, wake
+from connector import alerts, audits, consent, wake
 from connector.jobs import STEPS
 from connector.models import (
     FORGET_BATCH,
@@ -38,6 +38,7 @@ KEEP_ALIVE_SECONDS = 1.0  # of a beat for shops at rest
 at_rest: deque[int] = deque()
 ALERTS_EVERY = timedelta(minutes=2)
 AUDITS_EVERY = timedelta(minutes=10)  # looked for; each shop's day is read once
+CODES_EVERY = timedelta(minutes=1)
 PURGE_EVERY = timedelta(minutes=10)
 PURGE_BATCHES = 20  # at once, of each kind: 1.4 million rows a day, and the clock's beat is never late
 NEVER_PURGE_BEFORE = timedelta(days=90)  # after delivery: TikTok's buyer protection (PRODUCT SK61)
@@ -134,5 +135,6 @@ CHORES: dict[str, tuple[timedelta, Callable[[], object]]] = {
     "keep_alive": (KEEP_ALIVE_EVERY, find_at_rest),
     "alerts": (ALERTS_EVERY, lambda: alerts.watch(timezone.now())),
     "audits": (AUDITS_EVERY, lambda: audits.ask_daily(timezone.now())),
+    "codes": (CODES_EVERY, lambda: consent.forget_codes(timezone.now())),
     "purge": (PURGE_EVERY, lambda: purge(timezone.now())),
 }

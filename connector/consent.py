@@ -8,7 +8,7 @@ therefore never hook somebody's TikTok shop to the stranger's store.
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -102,6 +102,11 @@ def keep_code(consent: Consent, code: str) -> Consent:
     consent.returned_at = timezone.now()
     consent.save()
     return consent
+
+
+def forget_codes(now: datetime) -> None:
+    """Of tickets that are over."""
+    Consent.objects.filter(returned_at__lte=now - TICKET_LIVES).exclude(code_sealed="").update(code_sealed="")
 
 
 def readable(ticket: str) -> str:

@@ -1,6 +1,7 @@
 """What machines ask: is the process up, may it take traffic, how is the whole. The last two answers need a token."""
 
 import hmac
+from threading import Event
 from typing import Any
 
 import django_rq
@@ -17,7 +18,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, gen
 from connector.models import ASKING, ROWS, Alert, Connection, Heartbeat, InboxEvent, Order
 
 SIDES = ("tiktok", "shopify")
-migrated = False  # once true it stays true for this process
+migrated = Event()  # once set it stays so for this process
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -26,14 +27,14 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """The database answers and has all migrations. Nothing else: a late clock must never take web hosts out."""
-    global migrated  # noqa: PLW0603  (a cache of one fact per process)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        migrated = migrated or all_migrated()
+        if not migrated.is_set() and all_migrated():
+            migrated.set()
     except DatabaseError:
         return HttpResponse("the database does not answer", status=503, content_type="text/plain")
-    if not migrated:
+    if not migrated.is_set():
         return HttpResponse(
             "migrations are missing: run manage.py migrate", status=503, content_type="text/plain"
         )

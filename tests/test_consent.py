@@ -9,8 +9,8 @@ from django.core import signing
 from django.test import Client
 from django.utils import timezone
 
-from connector import consent
-from connector.models import DISCONNECTED, RESTS_IN_PAUSE, Connection, Consent, Order
+from connector import clock, consent
+from connector.models import DISCONNECTED, RESTS_IN_PAUSE, Connection, Consent, Heartbeat, Order
 from connector.states import OrderState
 from tests.shopify_script import DOMAIN, make_shop
 from tests.visits import Visitor
@@ -126,6 +126,16 @@ def test_the_code_is_kept_encrypted_and_only_until_it_is_spent(tiktok, visitor):
     assert code not in row.code_sealed and row.code_sealed
     visitor.open("/tiktok/confirm", ticket=ticket)
     assert Consent.objects.get().code_sealed == ""
+
+
+def test_a_code_that_nobody_asks_for_is_forgotten_with_its_ticket_after_ten_minutes(tiktok, visitor):
+    approved(tiktok, visitor)
+    returned = timezone.now()
+    for minutes, kept in ((9, True), (11, False)):
+        Heartbeat.objects.all().delete()
+        Consent.objects.update(returned_at=returned - timedelta(minutes=minutes))
+        clock.tick()
+        assert bool(Consent.objects.get().code_sealed) == kept
 
 
 def test_looking_twice_at_the_question_spends_the_code_once(tiktok, visitor):

@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 from requests.structures import CaseInsensitiveDict
 
+from connector import payment
 from shopify_app import webhooks
 from shopify_app.client import REFERENCE_KEY
 from shopify_app.errors import BadSignature, Malformed
@@ -176,6 +177,7 @@ def config():
 
 def test_the_configuration_asks_for_the_scopes_and_the_version_we_use(config):
     assert config["access_scopes"]["scopes"] == ",".join(settings.SHOPIFY_SCOPES)
+    assert config["access_scopes"]["optional_scopes"] == [payment.SCOPE]
     assert config["webhooks"]["api_version"] == settings.SHOPIFY_API_VERSION
     assert config["order"]["metafields"]["app"][REFERENCE_KEY]["type"] == "id"
 

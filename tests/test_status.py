@@ -31,8 +31,8 @@ def test_a_lost_valkey_and_a_silent_clock_take_no_web_host_out(db, no_valkey):
     assert Client().get("/readyz").status_code == 200
 
 
-def test_a_host_whose_database_lacks_a_migration_is_not_ready(db, monkeypatch):
-    monkeypatch.setattr(status, "migrated", False)  # a process that has just begun
+def test_a_host_whose_database_lacks_a_migration_is_not_ready(db):
+    status.migrated.clear()  # a process that has just begun
     with database.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'connector'")
     answer = Client().get("/readyz")
