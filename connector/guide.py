@@ -97,6 +97,13 @@ REFUSED = Case(
 SILENT = Case(Mark.LATER, _("No answer at the last check; it is asked again in a few minutes."))
 
 TIKTOK_GOOD = Case(Mark.GOOD, _("{shop} is open to us, with every permission that is needed."))
+TIKTOK_OPEN = Case(Mark.GOOD, _("{shop} is open to us. TikTok did not say with which permissions."))
+TIKTOK_SHORT = Case(
+    Mark.WRONG,
+    _("TikTok has not granted: {scopes}. Nothing is stopped, but what needs these is refused."),
+    _("Connect again with the shop's main account, and leave every permission ticked."),
+    "reconnect",
+)
 TIKTOK_LOST = Case(
     Mark.WRONG,
     _("TikTok no longer lets us in."),
@@ -113,12 +120,17 @@ TIKTOK_OTHER = Case(
 
 def tiktok_permission(connection: Connection, seen: Seen) -> tuple[Case, dict[str, Any]]:
     facts = {"shop": connection.tiktok_shop.name}
-    if connection.paused_reason == Pause.TIKTOK_ACCESS_LOST or connection.tiktok_shop.seller.revoked_at:
+    seller = connection.tiktok_shop.seller
+    if connection.paused_reason == Pause.TIKTOK_ACCESS_LOST or seller.revoked_at:
         return TIKTOK_LOST, facts
+    if missing := seller.missing_scopes:
+        return TIKTOK_SHORT, {"scopes": ", ".join(missing)}
     answer = connection.setup.get("access")
     if unclear := unanswered(answer):
         return unclear
-    return (TIKTOK_GOOD if answer["ours"] else TIKTOK_OTHER), facts
+    if not answer["ours"]:
+        return TIKTOK_OTHER, facts
+    return (TIKTOK_GOOD if seller.scopes else TIKTOK_OPEN), facts
 
 
 STORE_GOOD = Case(

@@ -145,6 +145,26 @@ def test_looking_twice_at_the_question_spends_the_code_once(tiktok, visitor):
     assert tiktok.calls["tokenGet"] == 1
 
 
+def test_permissions_that_tiktok_did_not_give_are_named_and_the_shop_can_be_connected_all_the_same(
+    tiktok, visitor
+):
+    ticket = approved(tiktok, visitor)
+    assert "Missing: " not in text(visitor.open("/tiktok/confirm", ticket=ticket))
+    Seller.objects.update(scopes="seller.order.info,seller.fulfillment.basic,seller.authorization.info")
+    asked = visitor.open("/tiktok/confirm", ticket=ticket)
+    assert "Missing: Logistics Basic, Return &amp; Refund Basic, Product Basic." in text(asked)
+    assert "Connect again (US shop)" in text(asked)
+    ((_, shop_id, _),) = boxes(asked)
+    visitor.post("/tiktok/confirm", ticket=ticket, connect=[shop_id])
+    assert Connection.objects.get().active
+
+
+def test_who_must_sign_in_is_said_before_and_after_a_refusal(tiktok, visitor):
+    assert "with the shop's main account" in text(visitor.open("/connections"))
+    assert "Only the main account" in text(come_back(tiktok, state_of(visitor), deny=True))
+    assert "with the shop's main account" in text(visitor.open("/tiktok/confirm", ticket="nonsense"))
+
+
 def test_a_yes_counts_once(tiktok, visitor):
     ticket = approved(tiktok, visitor)
     ((_, shop_id, _),) = boxes(visitor.open("/tiktok/confirm", ticket=ticket))

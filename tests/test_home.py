@@ -20,6 +20,7 @@ from tests.planting import connect, plant
 from tests.shopify_script import make_shop
 from tests.visits import Visitor, text
 from tiktok.models import Seller
+from tiktok.scopes import NEEDED
 
 WELL = {
     "access": {"ours": True},
@@ -147,6 +148,22 @@ def test_the_guide_refuses_to_say_ready_while_something_is_wrong_and_says_how_to
 def test_scopes_that_shopify_has_not_granted_are_named(connection, shop):
     shop.set_scopes(["read_products", "read_fulfillments", "write_orders"])
     assert "write_draft_orders" in finding(connection, "shopify").told
+
+
+@pytest.mark.parametrize(
+    ("scopes", "mark", "words"),
+    [
+        (",".join(NEEDED), Mark.GOOD, "with every permission that is needed"),
+        ("", Mark.GOOD, "TikTok did not say with which permissions"),
+        ("seller.order.info", Mark.WRONG, "TikTok has not granted: Shop Authorized Information, Fulfillment"),
+    ],
+)
+def test_permissions_that_tiktok_has_not_granted_are_named_and_unknown_ones_are_not_called_short(
+    connection, scopes, mark, words
+):
+    Seller.objects.update(scopes=scopes)
+    found = finding(connection, "tiktok")
+    assert found.mark is mark and words in found.told
 
 
 def test_products_that_are_not_linked_are_counted(connection, visitor):

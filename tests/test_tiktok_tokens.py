@@ -20,6 +20,7 @@ from tiktok.client import Client, get_shops
 from tiktok.errors import AccessLost, Rejected, Unavailable
 from tiktok.models import REFRESH_LEASE, Seller, Shop, seal, unseal
 from tiktok.records import AuthorizedShop, Tracking
+from tiktok.scopes import NEEDED
 
 WEEK = timedelta(days=7)
 YEAR = timedelta(days=365)
@@ -180,6 +181,27 @@ def test_tokens_are_encrypted_at_rest():
         cursor.execute("SELECT tiktok_seller::text FROM tiktok_seller")
         stored = cursor.fetchone()[0]
     assert "access-1" not in stored and "refresh-1" not in stored
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        (list(NEEDED), []),
+        (list(NEEDED)[1:], ["Shop Authorized Information"]),
+        ([], ["Order Information"]),  # TikTok lists none: what it said before stands
+    ],
+)
+def test_permissions_that_were_not_given_are_named_as_tiktok_said_last(tiktok, http, given, missing):
+    seller = make_seller(scopes=",".join(scope for scope in NEEDED if scope != "seller.order.info"))
+    assert seller.missing_scopes == ["Order Information"]
+    tiktok.will_say(pair(granted_scopes=given))
+    seller.access_token(http, refused=seller.token)
+    assert Seller.objects.get().missing_scopes == missing
+
+
+def test_a_seller_whose_permissions_tiktok_does_not_list_is_not_short_of_any():
+    assert Seller(scopes="").missing_scopes == []
 
 
 @pytest.mark.django_db

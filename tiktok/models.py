@@ -17,6 +17,7 @@ from tiktok import oauth
 from tiktok.errors import AccessLost, Rejected, Unavailable
 from tiktok.oauth import Grant
 from tiktok.records import AuthorizedShop
+from tiktok.scopes import NEEDED
 
 log = logging.getLogger("tiktok")
 
@@ -62,10 +63,10 @@ class Seller(models.Model):
             app=app,
             open_id=grant.open_id,
             defaults={
+                "scopes": "",
                 **sealed(grant),
                 "name": grant.name,
                 "region": grant.region,
-                "scopes": ",".join(grant.scopes),
                 "previous_refresh_token_sealed": "",
                 "refreshing_until": None,
                 "revoked_at": None,
@@ -84,6 +85,12 @@ class Seller(models.Model):
                 },
             )
         return seller
+
+    @property
+    def missing_scopes(self) -> list[str]:
+        """The names of permissions that we need and were not given; none where TikTok does not list what it gave."""
+        held = self.scopes.split(",")
+        return [name for scope, name in NEEDED.items() if scope not in held] if self.scopes else []
 
     def revoke(self) -> None:
         """The grant is over, or nobody needs it: forget the tokens, but not those of a later consent."""
@@ -244,13 +251,14 @@ class Shop(models.Model):
 
 
 def sealed(grant: Grant) -> dict[str, Any]:
-    """The columns that hold a pair."""
+    """The columns that hold a pair, and what TikTok says beside it."""
     return {
         "access_token_sealed": seal(grant.access_token),
         "access_expires_at": grant.access_expires_at,
         "refresh_token_sealed": seal(grant.refresh_token),
         "refresh_expires_at": grant.refresh_expires_at,
         "granted_at": timezone.now(),
+        **({"scopes": ",".join(grant.scopes)} if grant.scopes else {}),
     }
 
 

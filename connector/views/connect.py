@@ -122,7 +122,7 @@ def tiktok_confirm(request: EmbeddedRequest) -> HttpResponse:
 
 def ask_to_confirm(request: EmbeddedRequest, granted: Consent, problem: str = "") -> HttpResponse:
     offers = consent.offers(granted)
-    context = {"consent": granted, "offers": offers, "problem": problem}
+    context = {"consent": granted, "offers": offers, "problem": problem, "consents": consent_links(request)}
     return render_page(request, "connector/confirm.html", context)
 
 
