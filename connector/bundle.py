@@ -1,6 +1,7 @@
 """A file for a support request: versions, settings, health and counts. No secret, nothing of a buyer or a user."""
 
 import platform
+from dataclasses import asdict
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -9,6 +10,8 @@ from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
 
+import shopify_app.budget
+import tiktok.budget
 from connector import figures, guide, status
 from connector.health import health
 from connector.models import Connection, Heartbeat, InboxEvent, Order, Parcel
@@ -93,6 +96,7 @@ def connection_facts(one: Connection) -> dict[str, Any]:
         "registration": seller.app,
         "scopes": seller.scopes,
         "health": health(one).state,
+        "budgets": budgets(one),
         "active": one.active,
         "paused_reason": one.paused_reason,
         "paused_words": one.paused_words,
@@ -104,6 +108,14 @@ def connection_facts(one: Connection) -> dict[str, Any]:
         "access_expires_at": moment(seller.access_expires_at),
         "refresh_expires_at": moment(seller.refresh_expires_at),
     }
+
+
+def budgets(one: Connection) -> dict[str, Any]:
+    """What may be called now; nothing where the shop has all, or Valkey is away."""
+    points = shopify_app.budget.levels([one.shop.domain]) or {}
+    calls = tiktok.budget.levels([one.tiktok_shop.shop_id]) or {}
+    found = {"shopify": points.get(one.shop.domain), "tiktok": calls.get(one.tiktok_shop.shop_id)}
+    return {side: asdict(level) for side, level in found.items() if level}
 
 
 TIMES = (

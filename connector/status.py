@@ -15,6 +15,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+import shopify_app.budget
+import tiktok.budget
 from connector.models import ASKING, ROWS, Alert, Connection, Heartbeat, InboxEvent, Order
 
 SIDES = ("tiktok", "shopify")
@@ -62,6 +64,12 @@ def metrics(request: HttpRequest) -> HttpResponse:
     )
     gauge(registry, "connections_paused", "Connections that wait for a person", now["connections_paused"])
     gauge(registry, "orders_asking", "Orders that wait for a person", now["orders_asking"])
+    lowest = "How full the emptiest budget of calls is, of all shops; -1 without Valkey"
+    spent = "Shops whose budget is down to what is kept for live work"
+    for name, text in (("lowest", lowest), ("spent", spent)):
+        budget = Gauge(f"connector_budget_{name}", text, ["platform"], registry=registry)
+        for platform, figures in now["budgets"].items():
+            budget.labels(platform).set(figures[name])
     alerts = Gauge("connector_alerts", "What stands against connections", ["kind"], registry=registry)
     for kind, n in now["alerts"].items():
         alerts.labels(kind).set(n)
@@ -105,12 +113,32 @@ def status() -> dict[str, Any]:
         "pull_age_seconds": age(pulled),
         "connections": active.count(),
         "connections_paused": active.exclude(paused_reason="").count(),
+        "budgets": budgets(active),
         "orders_asking": Order.objects.filter(ASKING).count(),
         "alerts": dict(Alert.objects.order_by().values_list("kind").annotate(n=Count("id"))),
         "due": {kind: counted(model.due(), "due_at") for kind, model in ROWS.items()},
         "parked_events": counted(InboxEvent.parked(), "received_at"),
         "failing": {kind: counted(model.failing(), "failing_since") for kind, model in ROWS.items()},
     }
+
+
+def budgets(active: QuerySet[Connection]) -> dict[str, dict[str, float]]:
+    """Of the shops' budgets of calls: how full the emptiest is, -1 without Valkey, and how many are down to what is
+    kept for live work, so that older orders wait."""
+    domains = set(active.values_list("shop__domain", flat=True))
+    shops = set(active.values_list("tiktok_shop__shop_id", flat=True))
+    known = {
+        "shopify": (shopify_app.budget.levels(domains), shopify_app.budget.KEPT_FOR_LIVE),
+        "tiktok": (tiktok.budget.levels(shops), tiktok.budget.KEPT_FOR_LIVE),
+    }
+    told = {}
+    for platform, (levels, kept) in known.items():
+        shares = [one.share for one in levels.values()] if levels is not None else [-1.0]
+        told[platform] = {
+            "lowest": min(shares, default=1.0),
+            "spent": sum(0 <= share <= kept for share in shares),
+        }
+    return told
 
 
 def counted(rows: QuerySet[Any], since: str) -> dict[str, float]:

@@ -7,7 +7,7 @@ level, back-fill leaves the last fifth of it. Without Valkey each process keeps 
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -75,6 +75,37 @@ redis.call('EXPIRE', KEYS[2], 3600)
 return '0'
 """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    points: float
+    maximum: float
+    rate: float  # points that come back in a second
+
+    @property
+    def share(self) -> float:
+        return self.points / self.maximum
+
+
+def levels(domains: Collection[str]) -> dict[str, Level] | None:
+    """What these shops have now. One that has not called for an hour is left out: it has all. None without Valkey."""
+    valkey = _valkey(settings.REDIS_URL).valkey
+    asked = valkey.pipeline(transaction=False)
+    asked.time()
+    for domain in domains:
+        asked.hmget(f"shopify:points:{domain}", "level", "at", "max", "rate")
+    try:
+        (second, microsecond), *found = asked.execute()
+    except redis.RedisError:
+        return None
+    now = second + microsecond / 1e6
+    known: dict[str, Level] = {}
+    for domain, told in zip(domains, found, strict=True):
+        if None not in told:
+            level, at, maximum, rate = map(float, told)
+            known[domain] = Level(min(maximum, level + (now - at) * rate), maximum, rate)
+    return known
 
 
 class Budget:
@@ -211,13 +242,13 @@ class _Valkey:
     """The scripts in Valkey, which is left alone for a while after it was slow or gone."""
 
     def __init__(self, url: str) -> None:
-        valkey = redis.Redis.from_url(
+        self.valkey = redis.Redis.from_url(
             url,
             socket_timeout=VALKEY_SECONDS,
             socket_connect_timeout=VALKEY_SECONDS,
             retry=Retry(NoBackoff(), 1),  # one more for a connection that a restart has cut
         )
-        self.scripts = {text: valkey.register_script(text) for text in (TAKE, ROOM, SETTLE)}
+        self.scripts = {text: self.valkey.register_script(text) for text in (TAKE, ROOM, SETTLE)}
         self.again_at: datetime | None = None
 
     def run(self, script: str, keys: list[str], arguments: list[Any]) -> bytes | None:

@@ -10,10 +10,14 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
+import tiktok.budget
 from connector import status
+from connector.bundle import bundle
 from connector.models import Connection, Heartbeat
+from shopify_app.budget import Budget
 from tests.planting import connect
 from tests.shopify_script import make_shop
+from tiktok.endpoints import ORDERS
 
 
 @pytest.fixture
@@ -75,6 +79,35 @@ def test_the_status_tells_how_old_the_oldest_pull_is(db, settings):
             tiktok_pulled_at=pulled, shopify_pulled_at=timezone.now(), due_at=None
         )
     assert 1800 <= statusz(settings)["pull_age_seconds"] < 1860
+
+
+def test_the_status_tells_how_far_the_budgets_are_spent(db, settings):
+    one = connect(make_shop(), "7495000000000000001", "Fig & Fleece")
+    connect(make_shop(domain="other-store.myshopify.com"), "7495000000000000002", "Harbor Goods")
+    full = {"lowest": 1.0, "spent": 0}
+    assert statusz(settings)["budgets"] == {"shopify": full, "tiktok": full}
+    Budget(one.shop.domain, live=True).take(1900)
+    told = statusz(settings)["budgets"]
+    assert 0.05 <= told["shopify"]["lowest"] < 0.2 and told["shopify"]["spent"] == 1
+    assert told["tiktok"] == full
+    tiktok.budget.shrink(one.tiktok_shop.shop_id, ORDERS, retry_after=60)
+    assert statusz(settings)["budgets"]["tiktok"] == {"lowest": 0.0, "spent": 1}
+    page = Client().get("/metrics", headers={"Authorization": "Bearer open"}).content.decode()
+    assert 'connector_budget_spent{platform="tiktok"} 1.0' in page
+    assert 'connector_budget_lowest{platform="tiktok"} 0.0' in page
+    [told_of] = bundle(one.shop)["connections"]
+    assert told_of["budgets"]["shopify"]["maximum"] == 2000 and told_of["budgets"]["tiktok"]["calls"] == 0
+
+
+def test_without_valkey_nobody_knows_the_budgets(db, settings):
+    connect(make_shop(), "7495000000000000001", "Fig & Fleece")
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    tiktok.budget.limiter.cache_clear()
+    unknown = {"lowest": -1.0, "spent": 0}
+    try:
+        assert statusz(settings)["budgets"] == {"shopify": unknown, "tiktok": unknown}
+    finally:
+        tiktok.budget.limiter.cache_clear()
 
 
 @pytest.mark.parametrize("side", ["tiktok", "shopify"])

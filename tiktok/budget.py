@@ -9,6 +9,7 @@ import functools
 import logging
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import redis
@@ -17,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.commands.core import Script
 from redis.retry import Retry
 
-from tiktok.endpoints import Endpoint
+from tiktok.endpoints import ORDERS, ORDERS_SEARCH, SHIP, Endpoint
 from tiktok.errors import Busy
 
 log = logging.getLogger("tiktok")
@@ -29,6 +30,7 @@ FLOOR = 0.2
 GROWTH = 0.5  # calls a second, gained in every second of use
 SMALLEST_BUCKET = 2.0
 KEPT_FOR_LIVE = 0.2  # of the level
+FOR_EVERY_ORDER = (ORDERS_SEARCH, ORDERS, *SHIP.values())
 VALKEY_SECONDS = 0.2  # patience with Valkey
 VALKEY_REST_SECONDS = 5.0  # how long a failing Valkey is left alone
 FORGET_SECONDS = 24 * 3600
@@ -92,6 +94,41 @@ def room(shop_id: str, endpoint: Endpoint) -> float:
 def shrink(shop_id: str, endpoint: Endpoint, retry_after: float) -> None:
     """TikTok throttled this endpoint: pause it and go slower."""
     limiter().shrink(shop_id, endpoint, retry_after)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    calls: float
+    capacity: float
+    rate: float  # calls that come back in a second
+
+    @property
+    def share(self) -> float:
+        return self.calls / self.capacity
+
+
+def levels(shop_ids: Collection[str]) -> dict[str, Level] | None:
+    """Of each shop the emptiest of the buckets that every order needs; one that is blocked is empty. A shop that has
+    not called for a day is left out: it has all. None without Valkey."""
+    buckets = [(shop_id, endpoint) for shop_id in shop_ids for endpoint in FOR_EVERY_ORDER]
+    asked = limiter().valkey.pipeline(transaction=False)
+    asked.time()
+    for shop_id, endpoint in buckets:
+        asked.hmget(key(shop_id, endpoint), "level", "at", "rate", "blocked")
+    try:
+        (second, microsecond), *found = asked.execute()
+    except redis.RedisError:
+        return None
+    now = second + microsecond / 1e6
+    known: dict[str, Level] = {}
+    for (shop_id, _), (level, at, rate, blocked) in zip(buckets, found, strict=True):
+        if level is None:
+            continue
+        capacity = capacity_of(float(rate))
+        filled = min(capacity, float(level) + (now - float(at)) * float(rate))
+        one = Level(0.0 if float(blocked or 0) > now else filled, capacity, float(rate))
+        known[shop_id] = min(one, known.get(shop_id, one), key=lambda level: level.share)
+    return known
 
 
 @functools.cache
