@@ -115,7 +115,11 @@ def budgets(one: Connection) -> dict[str, Any]:
     points = shopify_app.budget.levels([one.shop.domain]) or {}
     calls = tiktok.budget.levels([one.tiktok_shop.shop_id]) or {}
     found = {"shopify": points.get(one.shop.domain), "tiktok": calls.get(one.tiktok_shop.shop_id)}
-    return {side: asdict(level) for side, level in found.items() if level}
+    return {
+        side: {name: round(figure, 1) for name, figure in asdict(level).items()}
+        for side, level in found.items()
+        if level
+    }
 
 
 TIMES = (

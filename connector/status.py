@@ -135,7 +135,7 @@ def budgets(active: QuerySet[Connection]) -> dict[str, dict[str, float]]:
     for platform, (levels, kept) in known.items():
         shares = [one.share for one in levels.values()] if levels is not None else [-1.0]
         told[platform] = {
-            "lowest": min(shares, default=1.0),
+            "lowest": round(min(shares, default=1.0), 2),
             "spent": sum(0 <= share <= kept for share in shares),
         }
     return told
