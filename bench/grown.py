@@ -116,7 +116,8 @@ def works(owner: Connection) -> dict[str, Callable[[], Any]]:
 def source(tiktok_id: str) -> Any:
     """As much of TikTok's order as a pull looks at."""
     now = timezone.now()
-    return SimpleNamespace(id=tiktok_id, create_time=now, update_time=now, paid_time=now, status="ON_HOLD")
+    times = {"create_time": now, "update_time": now, "paid_time": now}
+    return SimpleNamespace(id=tiktok_id, status="ON_HOLD", is_buyer_request_cancel=False, **times)
 
 
 def ring(owner: Connection) -> None:

@@ -74,8 +74,8 @@ def follow(order: Order) -> None:
     if to != order.state and to in MOVES[order.state]:
         return order.move(to, **facts)
     if facts["reason"]:
-        return order.ask(due_at=recheck_due(order), **facts)
-    return order.wait(recheck_due(order), **facts)
+        return order.ask(due_at=recheck_due(order, source), **facts)
+    return order.wait(recheck_due(order, source), **facts)
 
 
 def refer(order: Order) -> None:

@@ -27,6 +27,7 @@ from connector.waits import (
     next_look,
     own_delay,
     ready_due,
+    request_due,
     reservation_ends,
     reserve_until,
     sku_due,
@@ -126,7 +127,8 @@ def release(order: Order, source: Source, draft: Draft) -> None:
     """TikTok's hold is over: address on, hold tag off, wait until Shopify is ready, complete."""
     facts = observed(order, source)
     if doubt := in_doubt(order, source):
-        return order.ask(doubt.reason, doubt.detail, **facts)
+        due_at = request_due() if source.is_buyer_request_cancel else None
+        return order.ask(doubt.reason, doubt.detail, due_at=due_at, **facts)
     if lacks_address(order, source) and (look := address_due(order)):
         return order.wait(look, address_missed_at=order.address_missed_at or timezone.now(), **facts)
     if (own := own_delay(order, source)) > timezone.now():

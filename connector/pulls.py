@@ -29,6 +29,8 @@ OTHER_CONNECTORS = (
     "tiktok pos store",
 )
 OTHER_CONNECTOR_PREFIX = "TikTokOrderID:"  # TikTok's own app (PRODUCT, b7)
+# What of an order says whether TikTok has news of it.
+TOLD_BY_TIKTOK = ("tiktok_id", "tiktok_updated_at", "tiktok_status", "cancel_requested", "addressed_marked")
 OPEN = ("UNPAID", *rules.BEFORE_SHIPPING, "PARTIALLY_SHIPPING")
 
 
@@ -136,12 +138,14 @@ def pull_tiktok(connection: Connection) -> bool:
             return False
         connection.keep(tiktok_until=timezone.now(), tiktok_page="")
     since = (connection.tiktok_cursor or connection.started_at - FIRST_LOOK_BACK) - settings.PULL_OVERLAP
+    tiktok = tiktok_for(connection, live=False)
     # No upper time: TikTok's own now is the end, and its clock may be ahead of ours.
-    page = tiktok_for(connection, live=False).search_orders(since, page_token=connection.tiktok_page)
+    page = tiktok.search_orders(since, page_token=connection.tiktok_page)
     store_orders(connection, page.orders)
     if page.next_page_token:
         connection.keep(tiktok_page=page.next_page_token)
         return True
+    store_orders(connection, tiktok.search_cancel_requests().orders)
     now = timezone.now()
     connection.keep(
         tiktok_cursor=connection.tiktok_until, tiktok_until=None, tiktok_page="", tiktok_pulled_at=now
@@ -153,8 +157,7 @@ def store_orders(connection: Connection, sources: Iterable[Source]) -> None:
     """Know every order, and wake those that changed since we last looked."""
     wanted = {source.id: source for source in sources if ours_to_know(connection, source)}
     known = Order.objects.filter(connection=connection, tiktok_id__in=wanted)
-    columns = known.values_list("tiktok_id", "tiktok_updated_at", "addressed_marked")
-    seen = {id: (updated_at, marked) for id, updated_at, marked in columns}
+    seen = {order.tiktok_id: order for order in known.values_list(*TOLD_BY_TIKTOK, named=True)}
     now = timezone.now()
     Order.objects.bulk_create(
         [
@@ -172,7 +175,7 @@ def store_orders(connection: Connection, sources: Iterable[Source]) -> None:
         ],
         ignore_conflicts=True,
     )
-    changed = [id for id, facts in seen.items() if is_news(wanted[id], *facts)]
+    changed = [id for id, order in seen.items() if is_news(wanted[id], order)]
     wake_all(Order.objects.filter(connection=connection, tiktok_id__in=changed))
 
 
@@ -188,11 +191,18 @@ def is_live(source: Source) -> bool:
     return paid is not None and timezone.now() - paid < timedelta(hours=3)
 
 
-def is_news(source: Source, updated_at: datetime | None, marked: bool | None) -> bool:
-    """Whether TikTok has changed the order since we looked. A new address may leave its update time as it was."""
-    now = source.update_time
-    moved = updated_at is None or (now is not None and now > updated_at)
-    return moved or (marked is False and source.has_updated_recipient_address)
+def is_news(source: Source, order: Any) -> bool:
+    """Whether TikTok has changed the order since we looked. Its update time is that of the last change of status, in
+    whole seconds: a second one in the same, a cancel request and a new address leave it as it was (contract 4.3).
+    """
+    now, before = source.update_time, order.tiktok_updated_at
+    return (
+        before is None
+        or (now is not None and now > before)
+        or source.status != order.tiktok_status
+        or source.is_buyer_request_cancel != order.cancel_requested
+        or (order.addressed_marked is False and source.has_updated_recipient_address)
+    )
 
 
 # ---- Shopify -------------------------------------------------------------------------------------

@@ -58,10 +58,18 @@ def ready_due(order: Order) -> datetime:
     return timezone.now() + waits[min(order.ready_looks, len(waits) - 1)]
 
 
-def recheck_due(order: Order) -> datetime | None:
-    """Once more after finalizing, for a cancel that nobody told us of; then on events only."""
+def recheck_due(order: Order, source: Source) -> datetime | None:
+    """Once more after finalizing, for a cancel that nobody told us of; then on events only, unless a buyer asks."""
+    if source.is_buyer_request_cancel:
+        return request_due()
     once = (order.finalized_at or timezone.now()) + settings.RECHECK_AFTER_FINALIZE
     return once if once > timezone.now() else None
+
+
+def request_due() -> datetime:
+    """A cancel request that is withdrawn moves no update time: this is for the day when its webhook is lost."""
+    longest: timedelta = settings.HOLD_LOOK_AGAIN[-1]
+    return timezone.now() + longest
 
 
 def reserve_until(order: Order, source: Source) -> datetime:

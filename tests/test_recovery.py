@@ -237,6 +237,45 @@ def test_a_release_and_a_cancel_that_no_webhook_told_of_are_found_by_the_pull(wo
     assert world.order(cancelled.tiktok_id).state == State.CANCELLED
 
 
+def test_a_payment_of_the_second_that_we_looked_in_is_found_by_the_pull_although_its_webhook_was_lost(world):
+    order = world.placed(paid=False)
+    assert (order.state, order.due_at) == (State.RECEIVED, None)
+    world.tiktok.webhooks.drop(100)
+    world.tiktok.pay(order.tiktok_id)
+    world.tiktok.world.orders[order.tiktok_id].update_time = int(order.tiktok_updated_at.timestamp())
+    pull_now(world)
+    assert world.order(order.tiktok_id).state == State.ON_HOLD
+
+
+def test_a_cancel_request_that_no_webhook_told_of_is_found_by_the_pull_however_old_the_order_is(world):
+    order = world.finalized()
+    world.after(3600)
+    world.settle()
+    world.tiktok.webhooks.drop(100)
+    world.tiktok.buyer_requests_cancel(order.tiktok_id)
+    pull_now(world)
+    assert world.order(order.tiktok_id).reason == "cancel_requested"
+
+
+@pytest.mark.parametrize("when", ["before finalizing", "after finalizing"])
+def test_a_cancel_request_that_was_withdrawn_unheard_stands_for_a_quarter_of_an_hour_at_most(world, when):
+    order = world.finalized() if when == "after finalizing" else world.placed()
+    if when == "before finalizing":
+        world.tiktok.webhooks.drop(1)
+        world.tiktok.release(order.tiktok_id)
+    world.tiktok.buyer_requests_cancel(order.tiktok_id)
+    world.settle()
+    world.tiktok.webhooks.drop(100)
+    world.tiktok.decide_cancel(order.tiktok_id, approve=False, by="BUYER")
+    assert world.order(order.tiktok_id).reason == "cancel_requested"
+    Connection.objects.update(
+        due_at=None
+    )  # not by a pull, whose window begins after the last change of status
+    world.after(901)
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason, order.flags) == (State.FINALIZED, "", [])
+
+
 def test_a_fulfillment_that_no_webhook_told_of_is_found_by_the_pull(world):
     order = world.finalized()
     world.shopify.webhooks.drop(100)
@@ -251,6 +290,12 @@ def test_a_merchants_cancel_that_no_webhook_told_of_is_found_by_the_pull(world):
     world.store.cancel_order(order.order_gid)
     next_pull(world)
     assert world.order(order.tiktok_id).reason == "merchant_cancelled"
+
+
+def pull_now(world: World) -> None:
+    """While no time goes by: `pass_time` would make our last look an older one."""
+    Connection.objects.update(tiktok_pulled_at=None, due_at=timezone.now())
+    world.settle()
 
 
 def next_pull(world: World) -> None:

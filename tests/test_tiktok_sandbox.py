@@ -634,6 +634,7 @@ def test_lines_quantities_and_the_address_may_change(
 ) -> None:
     order_id = sandbox.place_order(hold=False, lines=[("TEE-BLK-M", 1), ("MUG-WHT", 2)])
     former = caller.order(order_id)
+    sandbox.clock.advance(1)
     sandbox.change_quantity(order_id, "TEE-BLK-M", 3)
     sandbox.change_quantity(order_id, "MUG-WHT", 1)
     shown = caller.order(order_id)
@@ -649,6 +650,23 @@ def test_lines_quantities_and_the_address_may_change(
     assert shown["update_time"] == changed["update_time"] > former["update_time"]
     third = wait_for(lambda: [body for body, _, _ in inbox.got if body["type"] == 3])[0]
     assert "tts_notification_id" not in third
+
+
+def test_two_statuses_of_one_second_have_one_update_time_and_a_cancel_request_does_not_move_it(
+    sandbox: TikTokSandbox, caller: Caller, inbox: Inbox
+) -> None:
+    order_id = sandbox.place_order(paid=False)
+    sandbox.pay(order_id)
+    sandbox.release(order_id)
+    assert wait_for(lambda: len(inbox.got) == 3)
+    assert len({body["data"]["update_time"] for body, _, _ in inbox.got}) <= 2  # a second may end meanwhile
+    sandbox.clock.advance(9)
+    former = caller.order(order_id)["update_time"]
+    for _ in range(2):
+        sandbox.buyer_requests_cancel(order_id)
+        assert caller.order(order_id)["update_time"] == former
+        sandbox.decide_cancel(order_id, approve=False, by="BUYER")
+    assert caller.order(order_id)["update_time"] == former
 
 
 def test_a_new_address_may_move_the_update_time_and_go_unmarked(

@@ -107,6 +107,17 @@ class Client:
         orders = tuple(Order.from_api(raw) for raw in parts(data, "orders"))
         return OrderPage(orders, text(data, "next_page_token"), count(data, "total_count"))
 
+    def search_cancel_requests(self, page_size: int = 100) -> OrderPage:
+        """One page of the orders that a buyer asks to cancel, the last changed first: a request is no change of status,
+        so that no window of update times has it (TikTok contract 4.3)."""
+        data = self._call(
+            endpoints.ORDERS_SEARCH,
+            params={"sort_field": "update_time", "sort_order": "DESC", **page("", page_size)},
+            body={"is_buyer_request_cancel": True},
+        )
+        orders = tuple(Order.from_api(raw) for raw in parts(data, "orders"))
+        return OrderPage(orders, text(data, "next_page_token"), count(data, "total_count"))
+
     def search_orders_placed(
         self, since: datetime, until: datetime, page_token: str = "", page_size: int = 100
     ) -> OrderPage:

@@ -327,7 +327,6 @@ class Actions:
             self.schedule(
                 wait, "decide_cancel", order_id=order_id, approve=True, by="SYSTEM", cancel_id=record.id
             )
-            self._touch(order)
             self._cancellation_bell(record)
             return record.id
 
@@ -348,7 +347,6 @@ class Actions:
                 )
             else:
                 self._close_request(order, record, "CANCEL")
-                self._touch(order)
 
     # Changing
 
@@ -362,7 +360,7 @@ class Actions:
             order.address_changed = order.address_changed or self.settings.mark_new_addresses
             order.address_time = max(self.clock.seconds(), order.address_time + 1)
             if self.settings.address_moves_update_time:
-                self._touch(order)
+                order.update_time = max(self.clock.seconds(), order.update_time + 1)
             self.ring(
                 order.shop_id,
                 "RECIPIENT_ADDRESS_UPDATE",
@@ -420,7 +418,6 @@ class Actions:
         with self.lock:
             order = self.world.orders[order_id]
             order.masked = on
-            self._touch(order)
 
     def withhold_address(self, order_id: str, on: bool = True) -> None:
         """Leave the recipient out of every answer, in every status: each of its fields is optional."""
@@ -435,7 +432,6 @@ class Actions:
                 order = self.world.orders[order_id]
                 order.combine_group = group
                 order.split_or_combine_tag = "COMBINED"
-                self._touch(order)
             first = self.world.orders[order_ids[0]]
             self._package_bell(first, "COMBINE", group, order_ids, "ROLE_SYSTEM")
             return group
@@ -511,7 +507,6 @@ class Actions:
             for item in (item for line in owner.lines for item in (line, *line.parts)):
                 if item.package_id == package.id:
                     item.number, item.provider_id, item.provider_name = number, provider.id, provider.name
-            self._touch(owner)
         self.record("correction", **facts, provider=provider.name)
 
     def carrier_scan(self, order_id: str) -> None:
@@ -675,12 +670,10 @@ class Actions:
         self._status_bell(order)
 
     def _moved(self, order: Order) -> None:
-        self._touch(order)
+        """update_time is of the last change of status, in whole seconds: two in one second share it, and what changes
+        no status does not move it (TikTok contract 4.3)."""
+        order.update_time = max(self.clock.seconds(), order.update_time)
         self._status_bell(order)
-
-    def _touch(self, order: Order) -> None:
-        """update_time is also the version: it moves even inside one second. A new address does not move it."""
-        order.update_time = max(self.clock.seconds(), order.update_time + 1)
 
     def _status_bell(self, order: Order) -> None:
         status = "CANCEL" if order.status == CANCELLED else order.status
@@ -826,9 +819,7 @@ class Actions:
 
     def _combined(self, package: Package) -> None:
         for order_id in package.order_ids:
-            order = self.world.orders[order_id]
-            order.split_or_combine_tag = "COMBINED"
-            self._touch(order)
+            self.world.orders[order_id].split_or_combine_tag = "COMBINED"
         self._package_bell(self.world.orders[package.order_ids[-1]], "COMBINE", package.id, package.order_ids)
 
     def _advance(self, order: Order, start: str, end: str) -> None:
