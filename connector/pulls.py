@@ -11,10 +11,10 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from connector import catalogue, mapping, rules, setup
-from connector.models import DAILY, RESTS_IN_PAUSE, Connection, InboxEvent, Order, Parcel
+from connector import catalogue, mapping, parcels, rules, setup
+from connector.models import DAILY, RESTS_IN_PAUSE, Connection, InboxEvent, Order
 from connector.platforms import shopify_for, tiktok_for
-from connector.states import CAUSED_BY_A_PLATFORM, IN_SHOPIFY, ParcelState
+from connector.states import CAUSED_BY_A_PLATFORM, IN_SHOPIFY
 from connector.states import OrderState as State
 from connector.work import ACCESS_LOST, REJECTED, UNAVAILABLE, wake_all
 from shopify_app.orders import Fulfillment, OrderState
@@ -246,14 +246,10 @@ def store_shopify_order(connection: Connection, state: OrderState) -> None:
 
 
 def shown(fulfillment: Fulfillment) -> bool:
-    """Whether our parcels already say what this fulfillment says; one that was replaced says nothing any more."""
-    parcels = Parcel.objects.filter(fulfillment_gid=fulfillment.id).exclude(state=ParcelState.REPLACED)
-    numbers = {tracking.number for tracking in fulfillment.tracking if tracking.number}
-    return (
-        bool(numbers)
-        and fulfillment.status == "SUCCESS"
-        and parcels.filter(number__in=numbers).count() == len(numbers)
-    )
+    """Whether our parcels already say what this fulfillment says; one that was replaced or withdrawn says nothing."""
+    standing = Parcel.objects.filter(fulfillment_gid=fulfillment.id).exclude(state__in=parcels.FORMER)
+    told = parcels.numbers_of(fulfillment).items()
+    return fulfillment.status == "SUCCESS" and told <= set(standing.values_list("number", "company"))
 
 
 def fulfillment_facts(fulfillment: Fulfillment, order_gid: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from world import World
 
 from connector import choices, parcels
-from connector.models import InboxEvent, Order, OrderLine, Parcel
+from connector.models import PULLED, InboxEvent, Order, OrderLine, Parcel
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import OrderState
 from connector.states import ParcelState as State
@@ -208,6 +208,30 @@ def test_the_pull_sees_a_number_that_went_back_without_a_word(world):
     former = Parcel.objects.get(number=UPS)
     assert (former.state, former.reason) == (State.WAITING, "edit_limit")
     assert former.detail == {"number": UPS, "standing": UPS_TOO}
+
+
+def test_the_pull_sees_a_carrier_that_was_corrected_without_a_word_and_rings_no_more_for_what_is_known(world):
+    order = world.finalized()
+    fulfillment = ship(world, order, "Bob with a bike", "BOB1234")
+    assert world.parcel(order).reason == "carrier_unknown"
+    world.shopify.webhooks.drop(5)
+    world.store.update_tracking(fulfillment.id, company="Veho")
+    world.after(400)
+    assert (world.parcel(order).state, shipped(world)) == (State.ACCEPTED, [("BOB1234", "Veho", 1)])
+    rings = InboxEvent.objects.filter(key__startswith=PULLED)
+    known = rings.count()
+    world.store.add_tags(order.order_gid, "fig")
+    world.after(400)
+    assert rings.count() == known
+
+
+def test_the_pull_sees_a_number_that_stands_again_after_its_fulfillment_had_failed(world):
+    order = world.finalized()
+    ship(world, order, "Bob with a bike", "BOB1234")
+    Parcel.objects.update(state=State.WITHDRAWN, reason="")
+    world.store.add_tags(order.order_gid, "fig")
+    world.after(400)
+    assert (world.parcel(order).state, world.parcel(order).reason) == (State.WAITING, "carrier_unknown")
 
 
 def test_a_carrier_the_merchant_linked_is_used_from_then_on(world):
