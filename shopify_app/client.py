@@ -661,7 +661,9 @@ def _line_in(line: DraftLine, currency: str) -> dict[str, Any]:
     }
 
 
-def _address_in(address: PostalAddress) -> dict[str, str]:
+def _address_in(address: PostalAddress) -> dict[str, str | None]:
+    """Every field, also an empty one: what is left out keeps its value (Shopify contract 3c), and a former flat number
+    would stand under a new street."""
     fields = {
         "firstName": address.first_name,
         "lastName": address.last_name,
@@ -674,7 +676,7 @@ def _address_in(address: PostalAddress) -> dict[str, str]:
         "countryCode": address.country_code,
         "phone": address.phone,
     }
-    return {name: value for name, value in fields.items() if value}
+    return {name: value or None for name, value in fields.items()}
 
 
 def _attributes_in(attributes: Mapping[str, str]) -> list[dict[str, str]]:

@@ -77,17 +77,30 @@ def test_webhook_3_alone_brings_every_new_address_however_tiktok_marks_it(world,
     assert addressings(order) == 2
 
 
+def test_a_new_address_without_a_flat_number_does_not_keep_the_former_one(world):
+    order = world.finalized(buyer={"address_line2": "Apt 4"})
+    placed = world.store.orders[order.order_gid]
+    assert placed.shipping_address["address2"] == "Apt 4"
+    world.tiktok.change_address(order.tiktok_id, address_line1="77 New Street", address_line2="")
+    world.settle()
+    told = placed.shipping_address
+    assert (told["address1"], told["address2"]) == ("77 New Street", None)
+
+
 def test_a_released_draft_that_has_its_address_gets_the_new_one_before_it_is_completed(world):
     world.shopify.settings.change(ready_after=20.0)
-    order = world.placed()
+    order = world.placed(buyer={"address_line2": "Apt 4"})
     world.tiktok.release(order.tiktok_id)
     wait_until_addressed(world, order)
-    moves_in(world, order, "77 New Street")
+    world.tiktok.change_address(order.tiktok_id, address_line1="77 New Street", address_line2="")
     world.tiktok.webhooks.settle()
     jobs.drain(world.shop.pk)
     assert world.order(order.tiktok_id).state == State.ON_HOLD
-    draft = world.store.drafts[order.draft_gid]
-    assert draft.shipping_address["address1"] == "77 New Street"
+    for told in (
+        world.store.drafts[order.draft_gid].shipping_address,
+        world.store.drafts[order.draft_gid].billing_address,
+    ):
+        assert (told["address1"], told["address2"]) == ("77 New Street", None)
     world.shopify.settings.change(ready_after=0.0)
     world.after(30)
     assert address_of(world, order) == "77 New Street"

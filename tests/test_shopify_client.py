@@ -140,7 +140,9 @@ def test_an_update_sends_only_what_is_given(shopify, client):
     address = {
         "firstName": "Ana",
         "lastName": "Silva",
+        "company": None,
         "address1": "10 Example Street",
+        "address2": None,
         "city": "Austin",
         "provinceCode": "TX",
         "zip": "78701",

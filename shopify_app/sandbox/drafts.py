@@ -142,6 +142,11 @@ def attributes(given: Sequence[Given] | None) -> dict[str, str]:
     return {entry["key"]: entry["value"] for entry in given or ()}
 
 
+def merged(former: Given | None, given: Given | None) -> Given | None:
+    """An address after an update: what is left out keeps its value, also inside it (Shopify contract c)."""
+    return {**(former or {}), **given} if given else None
+
+
 def moment(value: str) -> datetime:
     parsed = datetime.fromisoformat(value)
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
@@ -157,11 +162,13 @@ def _fill(shop: ShopState, draft: Draft, given: Given) -> None:
         ("acceptAutomaticDiscounts", "accept_automatic_discounts"),
         ("allowDiscountCodesInCheckout", "allow_discount_codes_in_checkout"),
         ("visibleToCustomer", "visible_to_customer"),
-        ("shippingAddress", "shipping_address"),
-        ("billingAddress", "billing_address"),
     ):
         if member in given:
             setattr(draft, name, given[member])
+    if "shippingAddress" in given:
+        draft.shipping_address = merged(draft.shipping_address, given["shippingAddress"])
+    if "billingAddress" in given:
+        draft.billing_address = merged(draft.billing_address, given["billingAddress"])
     if "tags" in given:
         draft.tags = clean_tags(given["tags"] or ())
     if "customAttributes" in given:

@@ -100,7 +100,7 @@ def update(shop: ShopState, order: Order, given: dict[str, Any], by: str = "app"
     if "customAttributes" in given:
         order.attributes = drafts.attributes(given["customAttributes"])
     if "shippingAddress" in given:
-        order.shipping_address = given["shippingAddress"]
+        order.shipping_address = drafts.merged(order.shipping_address, given["shippingAddress"])
     for metafield in new_metafields:
         store_metafield(order, metafield)
     shop.note("order_updated", by=by, order=order.id, members=sorted(set(given) - {"id"}))
