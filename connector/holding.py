@@ -12,12 +12,14 @@ from connector.observing import (
     address_is_newer,
     addressed,
     changed,
+    disagreement,
     look,
     meddled,
     observed,
     priced,
     remember_lines,
     seen,
+    still_computed,
     sums,
 )
 from connector.platforms import shopify_for
@@ -112,14 +114,16 @@ def tend(order: Order, source: Source, draft: Draft) -> None:
     """A draft that is still held: keep its stock reserved, its lines true, and see what a merchant did to it."""
     facts = observed(order, source) | {"draft_touched": UnlessWoken(False)}
     if not order.restore and (problem := meddled(order, source, draft)):
-        return order.ask(problem, sums(order.expected_total, draft), **facts)
+        return order.ask(problem, sums(order, draft), **facts)
     if to_rewrite(order, source) or reservation_ends(order):
         choice = choose(order, source)
         if choice.reason:
             return order.ask(choice.reason, choice.detail, due_at=sku_due(), **facts)
         draft = rewrite(order, source, choice, reserve_until=reserve_until(order, source))
-        if draft.total != order.expected_total:
-            return order.ask("total_mismatch", sums(order.expected_total, draft), **facts)
+        if not draft.ready:
+            raise still_computed(order)
+        if wrong := disagreement(order, draft):
+            return order.ask(wrong, sums(order, draft), **facts)
     return order.wait(next_look(order, source), **facts)
 
 
@@ -134,9 +138,7 @@ def release(order: Order, source: Source, draft: Draft) -> None:
     if (own := own_delay(order, source)) > timezone.now():
         return order.wait(own, **facts)
     if not order.restore and (meddling := meddled(order, source, draft)):
-        return order.ask(
-            meddling, sums(order.expected_total, draft), draft_touched=UnlessWoken(False), **facts
-        )
+        return order.ask(meddling, sums(order, draft), draft_touched=UnlessWoken(False), **facts)
     if not order.prepared_at or to_rewrite(order, source) or address_is_newer(order, source):
         choice = choose(order, source)
         if choice.reason:
@@ -144,8 +146,8 @@ def release(order: Order, source: Source, draft: Draft) -> None:
         draft = prepare(order, source, choice, draft)
     if not draft.ready:
         raise Later(ready_due(order), ready_looks=order.ready_looks + 1)
-    if draft.total != order.expected_total:
-        return order.ask("total_mismatch", sums(order.expected_total, draft), **facts)
+    if wrong := disagreement(order, draft):
+        return order.ask(wrong, sums(order, draft), **facts)
     if order.create_tries > 1:
         delete_drafts(order, but=order.draft_gid)
     return complete(order, source)

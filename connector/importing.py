@@ -11,7 +11,17 @@ import shopify_app.errors
 from connector import mapping, matching, rules
 from connector.finalizing import completed_elsewhere, finalize, with_lines
 from connector.models import Order
-from connector.observing import look, observed, priced, remember_lines, seen, sums, tag_of
+from connector.observing import (
+    disagreement,
+    look,
+    observed,
+    priced,
+    remember_lines,
+    seen,
+    still_computed,
+    sums,
+    tag_of,
+)
 from connector.platforms import shopify_for
 from connector.rules import Fate
 from connector.states import OrderState as State
@@ -116,10 +126,12 @@ def create(order: Order, source: Source, content: DraftContent) -> None:
 
 def hold(order: Order, draft: Draft, *, due_at: datetime | None, **facts: Any) -> None:
     facts |= seen(draft) | {"create_sent_at": None, "draft_gid": draft.id, "draft_name": draft.name}
-    if draft.total == order.expected_total:
-        return order.move(State.ON_HOLD, due_at=due_at, **facts)
-    wrong = {"reason": "total_mismatch", "detail": sums(order.expected_total, draft)}
-    return order.move(State.ON_HOLD, due_at=due_at, **wrong, **facts)
+    wrong = disagreement(order, draft)
+    if wrong and not draft.ready:
+        order.keep(**facts)
+        raise still_computed(order)
+    detail = sums(order, draft) if wrong else {}
+    return order.move(State.ON_HOLD, due_at=due_at, reason=wrong, detail=detail, **facts)
 
 
 def disown(order: Order, draft: Draft) -> None:

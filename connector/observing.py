@@ -13,6 +13,8 @@ from connector.models import Order, OrderLine, SkuLink
 from connector.pairing import Sold, pair
 from connector.platforms import shopify_for
 from connector.reading import read
+from connector.waits import ready_due
+from connector.work import Later
 from shopify_app.orders import CompletedOrder, Draft, DraftContent
 from shopify_app.orders import OrderLine as ShopifyLine
 from tiktok import cancelling
@@ -92,14 +94,41 @@ def meddled(order: Order, source: Source, draft: Draft) -> str:
 
     What TikTok says now may have been written already, by a call whose answer was lost.
     """
-    ours = (order.expected_total, mapping.expected_total(source, order.connection.policy))
-    if order.expected_total is None or draft.total in ours:
+    if order.expected_total is None:
         return ""
-    return "total_mismatch" if order.reason == "total_mismatch" else "draft_edited"
+    wrong = disagreement(order, draft, mapping.expected_total(source, order.connection.policy))
+    if wrong and not draft.ready:
+        raise still_computed(order)
+    if wrong == "total_mismatch" and order.reason != wrong:
+        return "draft_edited"
+    return wrong
 
 
-def sums(expected: Any, draft: Draft) -> dict[str, str]:
-    return {"expected": str(expected), "shopify": str(draft.total), "currency": draft.currency}
+def disagreement(order: Order, draft: Draft, *written: Decimal) -> str:
+    """The reason when Shopify does not come to what we wrote: in its currency, without tax, to the cent (Shopify
+    contract 3b). A draft may agree by its total alone, where prices contain the tax.
+    """
+    if order.currency and draft.currency != order.currency:
+        return "draft_currency"
+    if draft.tax:
+        return "draft_taxed"
+    return "" if draft.total in (order.expected_total, *written) else "total_mismatch"
+
+
+def still_computed(order: Order) -> Later:
+    """Shopify has not said its last word on the sums, and says so: they are judged when it has."""
+    return Later(ready_due(order), ready_looks=order.ready_looks + 1, draft_touched=True)
+
+
+def sums(order: Order, draft: Draft) -> dict[str, str]:
+    """The figures behind a disagreement, to the cent."""
+    return {
+        "expected": f"{order.expected_total or 0:.2f}",
+        "expected_currency": order.currency,
+        "shopify": f"{draft.total:.2f}",
+        "currency": draft.currency,
+        "tax": f"{draft.tax:.2f}",
+    }
 
 
 def addressed(order: Order, source: Source) -> dict[str, Any]:

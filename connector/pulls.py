@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from connector import catalogue, mapping, parcels, rules, setup
-from connector.models import DAILY, RESTS_IN_PAUSE, Connection, InboxEvent, Order
+from connector.models import DAILY, RESTS_IN_PAUSE, Connection, InboxEvent, Order, Parcel
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import CAUSED_BY_A_PLATFORM, IN_SHOPIFY
 from connector.states import OrderState as State

@@ -407,6 +407,31 @@ ROWS = (
         _("Expected {expected} {currency}, Shopify has {shopify} {currency}."),
     ),
     Reason(
+        "draft_taxed",
+        _("The draft order charges tax"),
+        _(
+            "TikTok has collected the tax of its orders and pays it. With tax in the draft order too, your tax "
+            "reports would count it twice."
+        ),
+        _(
+            "Take the tax off the draft order in Shopify and look again, or put the draft back: it charges no "
+            "tax then, your tags and note stay."
+        ),
+        RESTORE_DRAFT,
+        _("Shopify has {tax} {currency} of tax in the draft order."),
+    ),
+    Reason(
+        "draft_currency",
+        _("The draft order is in another currency"),
+        _("The buyer paid TikTok in one currency, and the draft order in Shopify is in another."),
+        _(
+            "Change the currency of the draft order in Shopify and look again, or put the draft back: it is in "
+            "TikTok's currency then, your tags and note stay."
+        ),
+        RESTORE_DRAFT,
+        _("Expected {expected} {expected_currency}, Shopify has {shopify} {currency}."),
+    ),
+    Reason(
         "draft_deleted",
         _("The draft order was deleted"),
         _("Someone or another app deleted it in Shopify. TikTok still expects the order to be shipped."),

@@ -166,8 +166,6 @@ class Client:
             "tags": list(content.tags),
             "note": content.note,
             "customAttributes": _attributes_in(content.attributes),
-            "presentmentCurrencyCode": content.currency,
-            "taxExempt": True,
             "acceptAutomaticDiscounts": False,
             "allowDiscountCodesInCheckout": False,
             "visibleToCustomer": False,
@@ -192,7 +190,7 @@ class Client:
         reserve_until: datetime | None = None,
         attributes: Mapping[str, str] | None = None,
     ) -> Draft:
-        """Change what is given, keep the rest. `content` replaces lines and shipping only; lists replace."""
+        """Change what is given, keep the rest. `content` replaces only what makes the total; lists replace."""
         given: dict[str, Any] = _amounts(content) if content else {}
         if address:
             given["shippingAddress"] = given["billingAddress"] = _address_in(address)
@@ -635,7 +633,7 @@ def _cost(answer: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 def _amounts(content: DraftContent) -> dict[str, Any]:
-    """Lines and shipping, the parts that make the total."""
+    """Lines and shipping, their currency, and that nobody taxes them: what makes the total."""
     shipping = None
     if content.shipping_amount is not None:
         price = _money_in(content.shipping_amount, content.currency)
@@ -643,6 +641,8 @@ def _amounts(content: DraftContent) -> dict[str, Any]:
     return {
         "lineItems": [_line_in(line, content.currency) for line in content.lines],
         "shippingLine": shipping,
+        "presentmentCurrencyCode": content.currency,
+        "taxExempt": True,
     }
 
 

@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 from world import World
 
-from connector import choices, status
-from connector.models import Connection, Order, SkuLink
+from connector import choices, reasons, status
+from connector.models import Connection, Order, OrderLog, SkuLink
 from connector.states import OrderState as State
 from connector.states import ParcelState
 
@@ -700,6 +700,62 @@ def test_a_draft_that_a_merchant_edited_is_noticed_and_not_finalized(world):
     world.release_hold()
     assert world.order(order.tiktok_id).state == State.ON_HOLD
     assert world.store.orders == {}
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason", "words"),
+    [
+        ({"taxExempt": False}, "draft_taxed", "Shopify has 1.87 USD of tax in the draft order."),
+        (
+            {"presentmentCurrencyCode": "CAD"},
+            "draft_currency",
+            "Expected 24.49 USD, Shopify has 24.49 CAD.",
+        ),
+    ],
+)
+def test_a_draft_of_the_right_total_in_another_currency_or_with_tax_in_it_is_put_back_by_choice(
+    world, edit, reason, words
+):
+    world.store.record.taxes_included = True
+    world.store.record.currencies = ["USD", "CAD"]
+    order = world.placed()
+    total = order.expected_total
+    world.pass_time(2)
+    world.store.edit_draft(order.draft_gid, **edit)
+    world.release_hold()
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason, draft_of(world, order).total_price_set) == (
+        State.ON_HOLD,
+        reason,
+        total,
+    )
+    assert reasons.reason(reason).told(order.detail) == words
+    choices.restore(order, by="7")
+    world.settle()
+    order = world.order(order.tiktok_id)
+    placed = shopify_order(world, order)
+    assert (order.state, placed.total_tax_set, placed.currency) == (State.FINALIZED, 0, "USD")
+
+
+def test_totals_are_judged_when_shopify_has_computed_them(world, settings):
+    settings.READY_WAITS = [timedelta(seconds=30)]
+    world.shopify.settings.change(ready_after=60.0, provisional_totals=True)
+    order = world.placed()
+    assert (order.state, order.reason, bool(order.draft_gid)) == (State.RECEIVED, "", True)
+    world.after(61)
+    world.settle()
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.reason, order.create_tries) == (State.ON_HOLD, "", 1)
+    world.tiktok.change_quantity(order.tiktok_id, "TEE-BLK-M", 2)
+    world.settle()
+    assert world.order(order.tiktok_id).reason == ""
+    world.after(61)
+    world.tiktok.release(order.tiktok_id)
+    world.settle()
+    assert world.order(order.tiktok_id).state == State.ON_HOLD
+    world.after(61)
+    assert world.order(order.tiktok_id).state == State.FINALIZED
+    assert not OrderLog.objects.filter(what="asked").exists()
 
 
 @pytest.mark.parametrize("when", ["in the hold", "after the release"])

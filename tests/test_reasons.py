@@ -22,6 +22,8 @@ WANTED = [
     "cancel_requested",
     "cancel_requested_shipped",
     "draft_edited",
+    "draft_taxed",
+    "draft_currency",
     "draft_deleted",
     "draft_completed_by_hand",
     "merchant_cancelled",

@@ -200,6 +200,7 @@ def _price(shop: ShopState, draft: Draft) -> None:
         [d for d in (draft.applied_discount, draft.platform_discount) if d],
         draft.shipping_price,
         ZERO if draft.tax_exempt else shop.record.tax_rate,
+        included=shop.record.taxes_included,
     )
 
 

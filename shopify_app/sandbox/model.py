@@ -703,6 +703,7 @@ class ShopRecord:
     plan: str = "Basic"
     automatic_discount: Decimal = Decimal("10")
     tax_rate: Decimal = Decimal("0.0825")
+    taxes_included: bool = False
     manual_payment_methods: list[str] = field(default_factory=list)
     scopes: list[str] = field(default_factory=list)
     installed_at: datetime | None = None

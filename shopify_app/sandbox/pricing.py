@@ -11,8 +11,10 @@ def draft_totals(
     discounts: Sequence[Discount],
     shipping: Decimal | None,
     tax_rate: Decimal,
+    included: bool = False,
 ) -> Totals:
-    """Sets the amount of each order discount as it goes. `tax_rate` is 0 for an exempt draft."""
+    """Sets the amount of each order discount as it goes. `tax_rate` is 0 for an exempt draft; prices may contain the
+    tax (`included`)."""
     line_sum = sum((line.discounted_total_set for line in lines), ZERO)
     taken = ZERO
     for discount in discounts:
@@ -22,14 +24,15 @@ def draft_totals(
     shipping = shipping or ZERO
     taxable = sum((line.discounted_total_set for line in lines if line.taxable), ZERO)
     share = taxable / line_sum if line_sum else ZERO
-    tax = cents((subtotal * share + shipping) * tax_rate)
+    base = subtotal * share + shipping
+    tax = cents(base - base / (1 + tax_rate)) if included else cents(base * tax_rate)
     return Totals(
         lines=line_sum,
         discounts=taken + sum((line.total_discount_set for line in lines), ZERO),
         subtotal=subtotal,
         shipping=shipping,
         tax=tax,
-        total=subtotal + shipping + tax,
+        total=subtotal + shipping + (ZERO if included else tax),
     )
 
 

@@ -14,6 +14,7 @@ class Settings:
 
     search_lag: Span = (2.0, 8.0)
     ready_after: Span = (0.3, 2.0)
+    provisional_totals: bool = False  # a draft that is not ready states a total without its shipping
     cancel_after: Span = (0.5, 2.0)
     failing_cancellations: int = 0  # so many of the next cancel jobs end without an effect
     deactivated_location: bool = False  # the goods of a paid order cannot be put back (contract e)
