@@ -5,13 +5,13 @@ Money is exact: what a draft adds up to is `expected_total`, to the cent, or the
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any
 
-from connector.policy import ASK, SELLER_EARNS, Policy
+from connector.policy import ASK, BUYER_PAID, SELLER_EARNS, Policy
 from shopify_app.orders import DraftContent, DraftLine, PostalAddress
 from tiktok.orders import AMOUNTS, Address, LineItem, Order, Payment
 
@@ -102,6 +102,7 @@ def draft_content(
     None or absent makes a custom line where the policy allows it, and is a LookupError where the merchant
     wants to be asked.
     """
+    policy = booking(order, policy)
     lines = [_draft_line(g, variants.get(g.sku_id), policy) for g in group(order.line_items, policy)]
     return DraftContent(
         lines=(*lines, *_tax_lines(order, policy)),
@@ -184,6 +185,11 @@ def group(lines: Iterable[LineItem], policy: Policy) -> tuple[Group, ...]:
     return tuple(Group(units[0], key[2], tuple(u.id for u in units)) for key, units in groups.items())
 
 
+def booking(order: Order, policy: Policy) -> Policy:
+    """How this order is booked: a sample as the buyer paid it, whatever takes its price away (TikTok contract 4.3)."""
+    return replace(policy, money_mode=BUYER_PAID) if order.is_sample_order else policy
+
+
 def booked_unit(line: LineItem, mode: str) -> Decimal:
     """A unit's price. As the seller earns it, TikTok's own discount is part of it: TikTok pays that out."""
     return line.sale_price + (line.platform_discount if mode == SELLER_EARNS else ZERO)
@@ -195,6 +201,7 @@ def booked_shipping(payment: Payment, mode: str) -> Decimal:
 
 def expected_total(order: Order, policy: Policy) -> Decimal:
     """What Shopify must come to: live units and shipping, and the tax where it has a line."""
+    policy = booking(order, policy)
     units = sum((booked_unit(line, policy.money_mode) for line in live(order.line_items)), ZERO)
     tax = added_tax(order) if policy.tax_line else ZERO
     return units + booked_shipping(order.payment, policy.money_mode) + tax

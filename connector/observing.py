@@ -180,12 +180,12 @@ def tag_of(order: Order) -> str:
 
 
 def lines_of(order: Order, source: Source) -> tuple[mapping.Group, ...]:
-    return mapping.group(source.line_items, order.connection.policy)
+    return mapping.group(source.line_items, mapping.booking(source, order.connection.policy))
 
 
 def remember_lines(order: Order, source: Source, content: DraftContent | None = None) -> None:
     """The units of the order, as TikTok has them now, and the variants that `content` writes for them."""
-    policy = order.connection.policy
+    policy = mapping.booking(source, order.connection.policy)
     variants = variants_of(content) if content else {}
     units = [
         OrderLine(

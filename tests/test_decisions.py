@@ -633,6 +633,16 @@ def test_by_default_the_order_shows_what_the_seller_earns(world):
     assert shopify_order(world, order).total_price_set == order.expected_total
 
 
+def test_a_sample_costs_nothing_although_tiktok_pays_its_price_by_a_discount(world):
+    discounted = {"sku": "TEE-BLK-M", "price": "20.00", "platform_discount": "20.00"}
+    order = world.finalized(
+        sample=True, lines=[discounted], shipping_fee="5.00", shipping_platform_discount="5.00"
+    )
+    assert (order.state, order.expected_total) == (State.FINALIZED, 0)
+    assert shopify_order(world, order).total_price_set == 0
+    assert [unit.price for unit in order.lines.all()] == [0]
+
+
 def test_a_shop_may_book_what_the_buyer_paid(world):
     world.set_policy(money_mode="buyer_paid")
     order = world.finalized(

@@ -223,6 +223,7 @@ class Actions:
         `is_gift`, `gift_value`, `tax`, `bundle=[(SKU, count), …]`, `seller_sku` (what the order shows instead).
         `shipping_fee` is before its discounts.
         `tax` is the product tax of the whole order (default: the buyer's rate in the US, nothing elsewhere).
+        What is free (a sample, a replacement) has a price of 0, or a discount that makes it so.
         `fees` are documented amounts beyond the sum of total_amount; `payment` replaces shown amounts (a lie).
         `paid=False` waits for pay(); `hold=False` never holds; `release_in` seconds make a PRE_ORDER; it was
         placed `age` seconds ago.
@@ -240,7 +241,7 @@ class Actions:
                 buyer=person,
                 lines=self._lines(shop, lines, free=free),
                 charges=Charges(
-                    shipping=ZERO if free else money(shipping_fee),
+                    shipping=ZERO if free and not shipping_platform_discount else money(shipping_fee),
                     shipping_seller_discount=money(shipping_seller_discount),
                     shipping_platform_discount=money(shipping_platform_discount),
                     shipping_cofunded_discount=money(shipping_cofunded_discount),
@@ -617,10 +618,11 @@ class Actions:
     def _line(self, shop: Shop, sku: Sku, facts: Json, *, free: bool) -> Line:
         gift = bool(facts.get("is_gift"))
         price = money(facts["price"]) if facts.get("price") is not None else sku.price
+        unpriced = gift or (free and not facts.get("platform_discount"))
         line = Line(
             id=self.world.new_id("5772"),
             sku=sku,
-            original_price=ZERO if gift or free else price,
+            original_price=ZERO if unpriced else price,
             seller_discount=money(facts.get("seller_discount", 0)),
             platform_discount=money(facts.get("platform_discount", 0)),
             tax=money(facts.get("tax", 0)),
