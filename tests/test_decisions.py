@@ -491,6 +491,21 @@ def test_a_starred_address_at_release_is_never_finalized_and_looked_at_again_whe
     assert world.order(order.tiktok_id).state == State.FINALIZED
 
 
+def test_an_order_of_the_sellers_that_is_first_seen_with_stars_is_looked_at_again_before_it_is_kept_out(
+    world,
+):
+    first, second = (world.tiktok.place_order(hold=False) for _ in range(2))
+    for tiktok_id in (first, second):
+        world.tiktok.mask(tiktok_id)
+    world.settle()
+    assert {(order.state, order.reason) for order in Order.objects.all()} == {(State.RECEIVED, "")}
+    world.tiktok.mask(first, on=False)
+    for seconds in (5, 10, 45, 241):
+        world.after(seconds)
+    assert world.order(first).state == State.FINALIZED
+    assert (world.order(second).state, world.order(second).reason) == (State.SKIPPED, "address_masked")
+
+
 def test_a_star_in_the_buyers_own_name_stops_nothing(world):
     order = world.finalized(buyer={"first_name": "St*r", "last_name": "Light"})
     assert order.state == State.FINALIZED
