@@ -245,7 +245,10 @@ def uninstalled(event: InboxEvent) -> str:
 
 
 def scopes_changed(event: InboxEvent) -> str:
-    event.owner.set_scopes(event.facts.get("scopes", []))
+    """Events come in any order: what is granted now says Shopify (contract 4.4)."""
+    if event.owner.uninstalled_at:
+        return "uninstalled"
+    event.owner.read_installation(session())
     if not event.owner.missing_scopes():
         lost = Connection.objects.filter(shop=event.owner, paused_reason=Pause.SHOPIFY_ACCESS_LOST)
         for connection in lost:

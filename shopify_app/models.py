@@ -1,7 +1,6 @@
 """A Shopify shop and its pair of tokens, which only one process refreshes at a time."""
 
 import time
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -157,11 +156,6 @@ class Shop(models.Model):
         """What the app needs and the merchant has not granted; a write scope covers its read scope."""
         granted = shopify.ApiAccess(self.scopes)
         return tuple(s for s in settings.SHOPIFY_SCOPES if not granted.covers(shopify.ApiAccess([s])))
-
-    def set_scopes(self, scopes: Sequence[str]) -> None:
-        """Store what app/scopes_update or an installation says is granted."""
-        self.scopes = ",".join(scopes)
-        Shop.objects.filter(pk=self.pk).update(scopes=self.scopes)
 
     def read_installation(self, http: requests.Session) -> None:
         """Ask Shopify who this shop is and store it: name, plan, currencies, time zone, scopes."""

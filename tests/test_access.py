@@ -65,6 +65,18 @@ def test_a_scope_granted_again_lifts_the_pause_by_itself(world):
     assert world.order(order.tiktok_id).state == State.ON_HOLD
 
 
+def test_word_of_an_older_grant_that_comes_late_takes_no_newer_scope_away(world):
+    scopes = Shop.objects.get().scopes.split(",")
+    world.store.grant_scopes([scope for scope in scopes if scope != "write_draft_orders"])
+    world.store.grant_scopes(scopes)
+    world.settle()
+    older = InboxEvent.objects.filter(topic="app/scopes_update").order_by("pk").first()
+    older.wake()
+    world.settle()
+    assert Shop.objects.get().missing_scopes() == ()
+    assert Connection.objects.get().paused_reason == ""
+
+
 def test_a_row_that_pauses_just_after_the_connection_went_on_is_not_forgotten(world):
     order = world.placed()
     Order.objects.update(due_at=timezone.now())

@@ -146,7 +146,8 @@ def test_the_guide_refuses_to_say_ready_while_something_is_wrong_and_says_how_to
 
 
 def test_scopes_that_shopify_has_not_granted_are_named(connection, shop):
-    shop.set_scopes(["read_products", "read_fulfillments", "write_orders"])
+    shop.scopes = "read_products,read_fulfillments,write_orders"
+    shop.save(update_fields=["scopes"])
     assert "write_draft_orders" in finding(connection, "shopify").told
 
 

@@ -338,5 +338,5 @@ def test_a_refresh_that_ends_after_an_uninstallation_brings_no_token_back(shopif
 def test_scopes_are_compared_as_shopify_does():
     shop = make_shop(scopes="write_products,write_draft_orders")
     assert shop.missing_scopes() == ("write_orders", "read_fulfillments")
-    shop.set_scopes(["read_products", "write_draft_orders", "write_orders", "read_fulfillments"])
-    assert Shop.objects.get().missing_scopes() == ()
+    shop.scopes = "read_products,write_draft_orders,write_orders,read_fulfillments"
+    assert shop.missing_scopes() == ()
