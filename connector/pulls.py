@@ -4,6 +4,7 @@ A connection is a row of work that is due when its next pull is. Each step reads
 the last page of its window is stored, and windows overlap, because data moves during a search (TikTok contract 4.1).
 """
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ from connector.work import ACCESS_LOST, REJECTED, UNAVAILABLE, wake_all
 from shopify_app.orders import Fulfillment, OrderState
 from tiktok.orders import Order as Source
 
+log = logging.getLogger(__name__)
+
 FIRST_LOOK_BACK = timedelta(days=30)  # older open orders are offered; orders older than this are not
 OTHER_CONNECTORS_BACK = timedelta(days=7)
 # PRODUCT SK30; exact tags of the field's others
@@ -29,6 +32,7 @@ OTHER_CONNECTORS = (
     "tiktok pos store",
 )
 OTHER_CONNECTOR_PREFIX = "TikTokOrderID:"  # TikTok's own app (PRODUCT, b7)
+DECLARED_WITHIN = timedelta(minutes=1)
 # What of an order says whether TikTok has news of it.
 TOLD_BY_TIKTOK = ("tiktok_id", "tiktok_updated_at", "tiktok_status", "cancel_requested", "addressed_marked")
 OPEN = ("UNPAID", *rules.BEFORE_SHIPPING, "PARTIALLY_SHIPPING")
@@ -89,6 +93,7 @@ def prepare(connection: Connection) -> None:
     except (*UNAVAILABLE, *REJECTED):
         pull_tiktok(connection)
         raise
+    declare(connection)
     connection.keep(prepared_at=timezone.now(), **found)
     begin_imports(connection)
     setup.check(connection)
@@ -117,6 +122,22 @@ def find_other_connector(connection: Connection, since: datetime) -> dict[str, s
         if any(tag.startswith(OTHER_CONNECTOR_PREFIX) for tag in hit.tags):
             return {"tag": OTHER_CONNECTOR_PREFIX, "order": hit.name}
     return {}
+
+
+def declare(connection: Connection) -> None:
+    """Every order is given a reference, which wants its definition first, ahead of back-fill. What Shopify refuses or
+    does not answer for a minute is asked for again by setup.check, and holds no order up.
+    """
+    try:
+        shopify_for(connection.shop).ensure_metafield_definition()
+    except ACCESS_LOST:
+        raise
+    except REJECTED as error:
+        log.info("declared later", extra={"connection": connection.pk, "error": error.public})
+    except UNAVAILABLE:
+        since = connection.failing_since
+        if since is None or timezone.now() - since < DECLARED_WITHIN:
+            raise
 
 
 def begin_imports(connection: Connection) -> None:

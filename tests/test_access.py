@@ -358,7 +358,7 @@ def test_known_orders_are_followed_while_shopify_lets_nobody_look(world, kind):
 
 
 def test_a_definition_that_shopify_refuses_stops_no_pull_and_is_asked_for_again(world):
-    world.shopify.faults.add("metafieldDefinitionCreate", "400", times=1)
+    world.shopify.faults.add("metafieldDefinitionCreate", "400", times=2)
     connect_again(world)
     world.tiktok.webhooks.drop(1)
     tiktok_id = world.tiktok.place_order()
@@ -367,6 +367,24 @@ def test_a_definition_that_shopify_refuses_stops_no_pull_and_is_asked_for_again(
     assert "refused" in Connection.objects.get().setup["reference"]
     world.after(24 * 3600 + 1)
     assert Connection.objects.get().setup["reference"] == {}
+
+
+def test_the_definition_stands_before_the_first_order_comes_in(world):
+    world.store.record.definitions.clear()
+    Connection.objects.update(prepared_at=None, setup_checked_at=timezone.now(), due_at=timezone.now())
+    world.settle()
+    assert Connection.objects.get().prepared_at
+    assert [definition.key for definition in world.store.record.definitions] == ["tiktok_order_id"]
+
+
+def test_a_definition_that_shopify_does_not_answer_about_holds_the_imports_up_for_a_minute_at_most(world):
+    world.shopify.faults.add("metafieldDefinitionCreate", "500", times=100)
+    Connection.objects.update(prepared_at=None, due_at=timezone.now())
+    order = world.placed()
+    assert (order.state, order.draft_gid) == (State.RECEIVED, "")
+    for _ in range(3):
+        world.after(61)
+    assert world.order(order.tiktok_id).state == State.ON_HOLD
 
 
 # ---- a TikTok shop that moved, or was disconnected, with orders in flight ----
