@@ -64,6 +64,14 @@ def tiktok_order(event: InboxEvent) -> str:
     return ""
 
 
+def tiktok_return(event: InboxEvent) -> str:
+    """A case was opened or closed: what TikTok did not take meanwhile may be taken now. It makes no order known."""
+    connection = connection_of(event)
+    if connection is None or not event.subject:
+        return "no active connection"
+    return "" if wake_known(event, connection) else "not ours"
+
+
 def wake_known(event: InboxEvent, connection: Connection) -> set[int]:
     """Wake the order, also in a store that the TikTok shop fed before. Returns the connections that know it.
 
@@ -338,6 +346,7 @@ MEANINGS: dict[tuple[str, str], Callable[[InboxEvent], str]] = {
     ("tiktok", "ORDER_STATUS_CHANGE"): tiktok_order,
     ("tiktok", "RECIPIENT_ADDRESS_UPDATE"): tiktok_order,
     ("tiktok", "CANCELLATION_STATUS_CHANGE"): tiktok_order,
+    ("tiktok", "RETURN_STATUS_CHANGE"): tiktok_return,
     ("tiktok", "PACKAGE_UPDATE"): tiktok_packages,
     ("tiktok", "SELLER_DEAUTHORIZATION"): tiktok_deauthorized,
     ("tiktok", "UPCOMING_AUTHORIZATION_EXPIRATION"): tiktok_expiring,

@@ -636,10 +636,12 @@ class Parcel(Work):
     def succeed(self, due_at: datetime | None, note: models.Model | None = None, **facts: Any) -> None:
         super().succeed(due_at, note=note, not_ready=0, **facts)
 
-    def ask(self, reason: str, detail: dict[str, Any] | None = None, **facts: Any) -> None:
+    def ask(
+        self, reason: str, detail: dict[str, Any] | None = None, due_at: datetime | None = None, **facts: Any
+    ) -> None:
         detail = detail or {}
         note = self.note("asked", reason=reason, detail=detail) if reason != self.reason else None
-        self.succeed(None, note=note, reason=reason, detail=detail, **facts)
+        self.succeed(due_at, note=note, reason=reason, detail=detail, **facts)
 
     def wait(self, due_at: datetime | None, **facts: Any) -> None:
         self.succeed(due_at, **({"reason": "", "detail": {}} | facts))

@@ -21,6 +21,7 @@ from connector.models import Connection, Order, OrderLine, Parcel, rest_in_pause
 from connector.platforms import shopify_for, tiktok_for
 from connector.reading import read
 from connector.states import ParcelState as State
+from connector.waits import after_sale_due, hold_over
 from connector.work import WOKEN, Later, NotYet
 from shopify_app.orders import Fulfillment
 from tiktok.errors import ShippingFault, shipping_fault
@@ -476,11 +477,11 @@ def refused(parcel: Parcel, error: tiktok.errors.Rejected) -> None:
             ask = partial(parcel.ask, "tracking_refused", detail)
             raise NotYet(error.public, tries, ask, not_ready=tries)
         case ShippingFault.ON_HOLD:
-            return parcel.ask("order_on_hold", detail)
+            return parcel.ask("order_on_hold", detail, due_at=hold_over(parcel.order))
         case ShippingFault.CANCELLED:
             return ask_and_wake(parcel, "order_cancelled", detail)
         case ShippingFault.AFTER_SALE_OPEN:
-            return parcel.ask("cancel_requested_shipped", detail)
+            return parcel.ask("cancel_requested_shipped", detail, due_at=after_sale_due())
         case ShippingFault.NOT_OURS:
             return parcel.ask("tiktok_ships", detail)
         case ShippingFault.EDIT_LIMIT:

@@ -10,6 +10,7 @@ from tiktok.orders import Order as Source
 
 DAY = timedelta(days=1)
 ADDRESS_WAITS = (5, 15, 60, 300)  # seconds from the first look that found none; then it is a person's turn
+AFTER_SALE_LOOK_AGAIN = timedelta(hours=1)
 RESERVE_AHEAD = timedelta(minutes=30)  # a reservation is renewed so long before it ends
 
 
@@ -29,6 +30,21 @@ def hold_ends(start: datetime | None, release: datetime | None) -> datetime | No
     """When TikTok's hold should be over: so long after its start, the payment, or at a pre-order's release if later."""
     ends = (start + settings.HOLD_EXPECTED if start else None, release)
     return max(filter(None, ends), default=None)
+
+
+def hold_over(order: Order) -> datetime:
+    """When to send tracking again that TikTok holds back although the order's status shows no hold: no event will ring
+    at its end (TikTok contract 4.4).
+    """
+    again = timezone.now() + settings.HOLD_LOOK_AGAIN[-1]
+    return max(again, order.paid_at + settings.HOLD_EXPECTED) if order.paid_at else again
+
+
+def after_sale_due() -> datetime:
+    """When to send tracking again that an after-sale case holds back: the order shows none of it, and the word of its
+    end may be lost.
+    """
+    return timezone.now() + AFTER_SALE_LOOK_AGAIN
 
 
 def own_delay(order: Order, source: Source) -> datetime:

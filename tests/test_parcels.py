@@ -12,7 +12,7 @@ from django.utils import timezone
 from world import World
 
 from connector import choices, parcels
-from connector.models import PULLED, InboxEvent, Order, OrderLine, Parcel
+from connector.models import PULLED, Connection, InboxEvent, Order, OrderLine, Parcel
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import OrderState
 from connector.states import ParcelState as State
@@ -426,6 +426,65 @@ def test_tracking_entered_during_the_hold_is_parked_and_sent_at_its_end(world):
     world.release_hold()
     assert world.parcel(order).state == State.ACCEPTED
     assert world.tiktok_effects("ship_refused") == []
+
+
+def test_tracking_that_tiktok_does_not_take_within_the_hour_is_sent_after_it_though_nothing_rings(world):
+    world.tiktok.settings.hour_for_all = True
+    order = world.placed(hold=False)
+    nothing_else_wakes(world)
+    ship(world, order, "UPS", UPS)
+    parcel = world.parcel(order)
+    assert parcel.reason == "order_on_hold"
+    assert parcel.due_at == parcel.order.paid_at + timedelta(hours=1)
+    world.after(3601)
+    assert world.parcel(order).state == State.ACCEPTED
+    assert len(world.tiktok_effects("ship_refused")) == 1
+
+
+def nothing_else_wakes(world: World) -> None:
+    """The one look after finalizing is over, and the pulls, to which the sandbox's orders are always new, rest."""
+    world.after(31)
+    Connection.objects.update(due_at=None)
+
+
+def test_a_hold_that_lasts_longer_than_an_hour_is_asked_of_every_quarter(world):
+    world.tiktok.settings.hour_for_all = True
+    world.tiktok.settings.hold_seconds = 5400
+    order = world.placed(hold=False)
+    nothing_else_wakes(world)
+    ship(world, order, "UPS", UPS)
+    world.after(3601)
+    assert world.parcel(order).reason == "order_on_hold"
+    for _ in range(2):
+        world.after(901)
+    assert world.parcel(order).state == State.ACCEPTED
+
+
+@pytest.mark.parametrize("rings", [True, False])
+def test_tracking_that_tiktok_does_not_take_during_a_return_is_sent_when_that_is_closed(world, rings):
+    order = world.finalized()
+    nothing_else_wakes(world)
+    world.tiktok.open_return(order.tiktok_id)
+    ship(world, order, "UPS", UPS)
+    assert world.parcel(order).reason == "cancel_requested_shipped"
+    assert "after-sale" in world.parcel(order).detail["words"]
+    if not rings:
+        world.tiktok.webhooks.drop(1)
+    world.tiktok.close_return(order.tiktok_id)
+    world.settle()
+    assert (world.parcel(order).state == State.ACCEPTED) == rings
+    world.after(3601)
+    assert world.parcel(order).state == State.ACCEPTED
+    assert len(shipped(world)) == 1
+
+
+def test_a_return_of_an_order_that_is_not_ours_makes_none(world):
+    world.tiktok.webhooks.drop(1)
+    tiktok_id = world.tiktok.place_order()
+    world.tiktok.open_return(tiktok_id)
+    world.settle()
+    assert not Order.objects.exists()
+    assert InboxEvent.objects.get(topic="RETURN_STATUS_CHANGE").outcome == "not ours"
 
 
 def test_a_line_that_a_merchant_added_stops_its_fulfillment_with_the_reason(world):

@@ -779,6 +779,17 @@ def shipped(sandbox: TikTokSandbox) -> str:
     return order_id
 
 
+def returned(sandbox: TikTokSandbox) -> str:
+    order_id = ready(sandbox)
+    sandbox.open_return(order_id)
+    return order_id
+
+
+def within_the_hour(sandbox: TikTokSandbox) -> str:
+    sandbox.settings.hour_for_all = True
+    return ready(sandbox)
+
+
 @pytest.mark.parametrize(
     ("code", "make", "how"),
     [
@@ -787,6 +798,8 @@ def shipped(sandbox: TikTokSandbox) -> str:
         (21011041, cancelled, {}),
         (21011027, delivered, {}),
         (21011006, shipped, {}),
+        (21008044, returned, {}),
+        (21011044, within_the_hour, {}),
         (21008025, lambda s: ready(s, fulfilled_by_tiktok=True), {}),
         (21011004, lambda s: ready(s, shipping_type="TIKTOK"), {}),
         (21011029, ready, {"lines": ["577200000000000000"]}),

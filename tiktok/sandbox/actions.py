@@ -437,6 +437,16 @@ class Actions:
             self._package_bell(first, "COMBINE", group, order_ids, "ROLE_SYSTEM")
             return group
 
+    def open_return(self, order_id: str) -> None:
+        """The buyer wants money back for it. Nothing is shipped meanwhile; the order itself shows none of it."""
+        with self.lock:
+            self._return(self.world.orders[order_id], "PENDING")
+
+    def close_return(self, order_id: str) -> None:
+        """The buyer withdraws it."""
+        with self.lock:
+            self._return(self.world.orders[order_id], "CANCEL")
+
     # Shipping
 
     def ship_outside(self, order_id: str, provider: str = "USPS", number: str = "", lines: int = 0) -> str:
@@ -457,7 +467,7 @@ class Actions:
             "provider_id": wanted.provider_id,
         }
         try:
-            judged = shipping.judge_ship(self.world, self.settings, order, wanted)
+            judged = shipping.judge_ship(self.world, self.settings, order, wanted, self.clock.seconds())
         except Refused as refusal:
             self.record(f"{what}_refused", **facts, code=refusal.code, message=refusal.message)
             raise
@@ -711,6 +721,19 @@ class Actions:
             "create_time": record.create_time,
         }
         self.ring(record.shop_id, "CANCELLATION_STATUS_CHANGE", data)
+
+    def _return(self, order: Order, status: str) -> None:
+        order.return_open = status == "PENDING"
+        data = {
+            "order_id": order.id,
+            "return_role": "BUYER",
+            "return_type": "REFUND",
+            "return_status": f"RETURN_OR_REFUND_REQUEST_{status}",
+            "return_id": f"4036{order.id[4:]}",
+            "create_time": self.clock.seconds(),
+            "update_time": self.clock.seconds(),
+        }
+        self.ring(order.shop_id, "RETURN_STATUS_CHANGE", data)
 
     def _cancellation(
         self, order: Order, lines: list[Line], role: str, reason: str, kind: str, status: str

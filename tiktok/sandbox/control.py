@@ -18,8 +18,8 @@ ACTIONS = frozenset((
     "consent", "grant", "deauthorize", "expire_tokens", "take_scope", "authorization_expiring",
     "place_order", "place_kind", "pay", "release", "cancel", "cancel_lines", "buyer_requests_cancel",
     "decide_cancel", "change_address", "change_lines", "change_quantity", "switch_to_tiktok_shipping",
-    "switch_to_seller_shipping", "mask", "withhold_address", "combine", "ship_outside", "carrier_scan", "deliver",
-    "complete", "new_number", "stream", "stop_stream", "add_seller",
+    "switch_to_seller_shipping", "mask", "withhold_address", "combine", "open_return", "close_return", "ship_outside",
+    "carrier_scan", "deliver", "complete", "new_number", "stream", "stop_stream", "add_seller",
 ))
 # fmt: on
 WEBHOOK_KNOBS = frozenset(

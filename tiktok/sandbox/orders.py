@@ -135,6 +135,7 @@ class Order:
     address_changed: bool = False
     address_time: int = 0
     without_address: bool = False
+    return_open: bool = False
     masked: bool = False
     rts_time: int = 0
     collection_time: int = 0

@@ -51,9 +51,11 @@ class Judged:
     warning: str
 
 
-def judge_ship(world: World, settings: Settings, order: Order, wanted: Wanted) -> Judged:
+def judge_ship(world: World, settings: Settings, order: Order, wanted: Wanted, now: int) -> Judged:
     """Refuse, or say what will be shipped; changes nothing."""
     _refuse_by_status(order)
+    if settings.hour_for_all and now < order.paid_time + settings.hold_seconds:
+        raise Refused(21011044, "The order is on hold")
     _refuse_by_responsibility(order)
     items = _items(order, wanted)
     if wanted.more_numbers and not settings.several_numbers:
@@ -117,6 +119,8 @@ def _refuse_by_responsibility(order: Order) -> None:
         raise Refused(21011004, "The order is not shipped by the seller")
     if order.cancel_requested and order.region != "US":
         raise Refused(21011007, "The buyer's cancellation request must be answered first")
+    if order.return_open:
+        raise Refused(21008044, "The order has an after-sale request that is open")
 
 
 def _items(order: Order, wanted: Wanted) -> list[Parcelled]:

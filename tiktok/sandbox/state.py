@@ -77,6 +77,7 @@ class Settings:
     warn_always: str = ""  # put this warning into every accepted ship reply
     recompute_cancelled: bool = False  # a cancelled line leaves the order's payment
     public_hooks_only: bool = False  # refuse webhook addresses on this machine
+    hour_for_all: bool = False  # nothing is shipped within the hour, also where the order has no hold (4.4)
     cancel_answer_seconds: float = 48 * 3600  # silence grants a buyer's request
 
 
