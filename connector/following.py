@@ -45,10 +45,9 @@ PARKED_PARCELS = ("order_on_hold", "cancel_requested_shipped", "tiktok_ships", "
 
 def follow(order: Order) -> None:
     """An order that Shopify has: tell both sides of each other, then follow what either does to it."""
-    if payment.owed(order):
-        return payment.settle(order)
-    if not order.referenced_at:
-        return refer(order)
+    unfinished = payment.owed(order) or not order.referenced_at
+    if unfinished and untried(order):
+        return finish(order)
     source = look(order)
     if source is None:
         return None
@@ -67,15 +66,27 @@ def follow(order: Order) -> None:
     flag(order, CANCEL_REQUESTED_TAG, source.is_buyer_request_cancel)
     flag(order, SHIPPED_ELSEWHERE_TAG, bool(facts["shipped_elsewhere"]))
     flag(order, mapping.HOLD_TAG, source.status == "ON_HOLD")  # a merchant may have completed it in the hold
-    facts |= still_standing(order, source, facts) | {"flags": order.flags}
     if sent:
         wake_parcels(order)
+    if unfinished:
+        order.keep(**facts, flags=order.flags)
+        return finish(order)
+    facts |= still_standing(order, source, facts) | {"flags": order.flags}
     to = state_of(source)
     if to != order.state and to in MOVES[order.state]:
         return order.move(to, **facts)
     if facts["reason"]:
         return order.ask(due_at=recheck_due(order, source), **facts)
     return order.wait(recheck_due(order, source), **facts)
+
+
+def untried(order: Order) -> bool:
+    """Whether what is still to be written goes first, without a look: once. What failed hides no cancellation."""
+    return order.attempts <= 1 and not order.last_error and order.cancel_sent_at is None
+
+
+def finish(order: Order) -> None:
+    return payment.settle(order) if payment.owed(order) else refer(order)
 
 
 def refer(order: Order) -> None:
@@ -92,17 +103,18 @@ def refer(order: Order) -> None:
 
 
 def refer_in_shopify(order: Order) -> bool:
-    """Write TikTok's id on the order. False: a merchant has deleted it."""
+    """Write TikTok's id on the order, which lacks nothing without it. False: a merchant has deleted it."""
     shopify = shopify_for(order.shop, live=order.live)
     try:
         shopify.set_reference(order.order_gid, {"tiktok_order_id": order.tiktok_id}, order.tiktok_id)
     except shopify_app.errors.AccessLost:
         raise
-    except shopify_app.errors.Rejected:
+    except shopify_app.errors.Rejected as error:
         if shopify.get_order(order.order_gid) is None:
             return False
-        raise
-    order.wrote("orderUpdate", order=order.order_gid, changed=["reference"])
+        order.wrote("orderUpdate", order=order.order_gid, refused=error.public)
+    else:
+        order.wrote("orderUpdate", order=order.order_gid, changed=["reference"])
     return True
 
 

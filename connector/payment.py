@@ -22,10 +22,11 @@ def named(order: Order) -> str:
 def defer(order: Order) -> None:
     """Before the draft is completed: let it become an order that is still to be paid.
 
-    That it is to be paid is stored first. Refused, the draft is completed as paid, and `settle` finds it so.
+    That it is to be paid is stored first. Refused, the draft is completed as paid, and `settle` finds it so. Where
+    nothing is to be paid, Shopify marks nothing as paid.
     """
     method = named(order)
-    if not method:
+    if not method or not order.expected_total:
         return
     order.keep(payment_method=method)
     try:
@@ -43,7 +44,8 @@ def settle(order: Order) -> None:
     """Record the payment of an order that was completed unpaid. Looks first: a lost answer may have done it."""
     shopify = shopify_for(order.shop, live=order.live)
     state = shopify.get_order(order.order_gid)
-    if state is not None and not state.cancelled and state.financial_status == UNPAID:
+    unpaid = state is not None and not state.cancelled and state.financial_status == UNPAID and state.total
+    if unpaid:
         pay(order)
     order.succeed(timezone.now(), paid_in_shopify_at=timezone.now())
 

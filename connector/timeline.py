@@ -92,6 +92,7 @@ CALLS: dict[str, Promise] = {
 }
 REFUSED: dict[str, Promise] = {
     "external_orders": _("TikTok did not take the number of the Shopify order"),
+    "orderUpdate": _("Shopify did not take the number of the TikTok order"),
     "orderCreateManualPayment": _("Shopify did not take the payment under its own name"),
     "paymentTermsCreate": _("Shopify did not leave the order to be paid"),
 }

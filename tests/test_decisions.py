@@ -407,6 +407,42 @@ def test_a_cancel_nobody_told_us_of_is_found_half_a_minute_after_finalizing(worl
     assert world.order(order.tiktok_id).state == State.CANCELLED
 
 
+def test_a_cancellation_is_seen_while_tiktok_takes_no_reference(world):
+    world.tiktok.faults.add("external_orders", "500", times=99)
+    order = world.finalized()
+    assert order.referenced_at is None
+    world.tiktok.cancel(order.tiktok_id, by="SELLER")
+    world.settle()
+    order = world.order(order.tiktok_id)
+    assert (order.state, order.referenced_at) == (State.CANCELLED, None)
+    assert shopify_order(world, order).cancelled_at
+
+
+def test_a_cancel_request_and_a_foreign_number_are_flagged_while_tiktok_takes_no_reference(world):
+    world.tiktok.faults.add("external_orders", "500", times=99)
+    order = world.finalized(lines=[("TEE-BLK-M", 2)])
+    world.tiktok.ship_outside(order.tiktok_id, provider="USPS", number=USPS, lines=1)
+    world.tiktok.buyer_requests_cancel(order.tiktok_id)
+    world.settle()
+    order = world.order(order.tiktok_id)
+    assert set(order.flags) == {"tiktok-cancel-requested", "tiktok-shipped-elsewhere"}
+    world.tiktok.faults.clear()
+    world.after(120)
+    order = world.order(order.tiktok_id)
+    assert order.referenced_at and order.reason == "cancel_requested"
+
+
+def test_a_reference_that_shopify_refuses_is_noted_and_holds_nothing_up(world):
+    world.store.record.definitions.clear()
+    order = world.finalized()
+    assert (order.state, order.reason) == (State.FINALIZED, "")
+    assert order.referenced_at and world.tiktok_effects("external_order")
+    assert "definition" in order.log.get(call="orderUpdate").detail["refused"]
+    world.store.fulfill(order.order_gid, company="UPS", numbers=[UPS])
+    world.settle()
+    assert world.order(order.tiktok_id).state == State.SHIPPED
+
+
 def test_a_merchant_can_be_asked_before_a_cancellation_reaches_shopify(world):
     world.set_policy(cancel_in_shopify=False)
     order = world.finalized()

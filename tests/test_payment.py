@@ -63,6 +63,25 @@ def test_a_permission_taken_back_meanwhile_leaves_a_paid_order(named):
     named.shopify.violations.clear()
 
 
+def test_an_order_that_costs_nothing_has_nothing_to_be_paid(named):
+    order = named.finalized(sample=True)
+    assert order.expected_total == 0
+    assert (order.payment_method, order.reason) == ("", "")
+    assert order.referenced_at and shopify_order(named, order).financial_status == "PAID"
+
+
+def test_a_payment_that_shopify_refuses_asks_and_a_cancellation_is_seen_all_the_same(named):
+    named.store.record.manual_payment_methods = []
+    named.shopify.faults.add("orderMarkAsPaid", "400", times=99)
+    order = named.finalized()
+    assert (order.reason, order.paid_in_shopify_at) == ("shopify_rejected", None)
+    named.tiktok.cancel(order.tiktok_id, by="SELLER")
+    named.settle()
+    order = named.order(order.tiktok_id)
+    assert order.state == OrderState.CANCELLED
+    assert shopify_order(named, order).cancelled_at
+
+
 @pytest.mark.parametrize("operation", ["paymentTermsCreate", "orderCreateManualPayment"])
 def test_a_store_that_freezes_in_between_pauses_and_is_paid_under_the_name_afterwards(named, operation):
     order = named.placed()
