@@ -26,7 +26,7 @@ FIRST_LOOK = timedelta(seconds=1)  # at a cancellation in Shopify; the next ones
 CANCEL_IS_SLOW = timedelta(seconds=5)  # then the order carries the warning tag until it is cancelled
 CANCEL_FAILED = timedelta(seconds=60)  # without effect so long, its job has failed: nothing tells us
 CANCEL_TRIES = 2
-UNFULFILLED = ("UNFULFILLED", "ON_HOLD", "SCHEDULED")
+HAS_LEFT = ("FULFILLED", "PARTIALLY_FULFILLED")  # Shopify's other words tell of a warehouse that was asked
 CANCEL_REQUESTED_TAG = "tiktok-cancel-requested"
 SHIPPED_ELSEWHERE_TAG = "tiktok-shipped-elsewhere"
 CANCELLED_TAG = "tiktok-cancelled"
@@ -175,7 +175,7 @@ def cancel_finalized(order: Order, facts: dict[str, Any]) -> None:
         return order.ask(UNSEEN, {"order": order.order_name}, **facts)
     if state is None or state.cancelled:
         return order.move(State.CANCELLED, **facts)
-    if state.fulfillment_status not in UNFULFILLED:
+    if state.fulfillment_status in HAS_LEFT:
         flag(order, CANCELLED_TAG, True)
         return order.ask("cancelled_after_fulfilled", {"order": order.order_name}, **facts, flags=order.flags)
     if not order.connection.policy.cancel_in_shopify and "cancelled_in_tiktok" not in order.dismissed:
@@ -243,7 +243,7 @@ def tell_to_cancel(order: Order, *, restock: bool) -> str:
 def still_open(order: Order) -> bool:
     """Whether Shopify shows it as open; of one that it does not show, the next look says more."""
     state = shopify_for(order.shop).get_order(order.order_gid)
-    return state is not None and not state.cancelled and state.fulfillment_status in UNFULFILLED
+    return state is not None and not state.cancelled and state.fulfillment_status not in HAS_LEFT
 
 
 def compare_lines(order: Order, source: Source, ours: set[str]) -> dict[str, Any]:

@@ -310,6 +310,36 @@ def test_an_order_cancelled_after_it_was_fulfilled_needs_attention_and_hides_not
     assert world.tiktok_effects("ship") == []
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        *("OPEN", "PENDING_FULFILLMENT", "REQUEST_DECLINED", "IN_PROGRESS"),
+        *("RESTOCKED", "ON_HOLD", "SCHEDULED", "FULFILLMENT_NOT_REQUIRED"),
+    ],
+)
+def test_what_a_warehouse_was_asked_for_and_has_not_shipped_is_cancelled_like_any_other(world, shown):
+    order = world.finalized()
+    world.store.show_fulfillment(order.order_gid, shown)
+    world.tiktok.cancel(order.tiktok_id, by="SELLER")
+    world.settle()
+    assert world.order(order.tiktok_id).state == State.CANCELLED
+    assert shopify_order(world, order).cancelled_at
+
+
+def test_what_shopify_does_not_cancel_while_a_warehouse_has_it_asks_with_its_words(world):
+    order = world.finalized()
+    world.store.show_fulfillment(order.order_gid, "IN_PROGRESS")
+    world.shopify.settings.change(warehouses_let_go=False)
+    world.tiktok.cancel(order.tiktok_id, by="SELLER")
+    world.settle()
+    assert "tiktok-cancelled" in shopify_order(world, order).tags
+    for _ in range(2):
+        world.after(65)
+    order = world.order(order.tiktok_id)
+    assert order.reason == "cancellation_failed"
+    assert "outstanding fulfillments" in order.detail["words"]
+
+
 def cancelled_at_tiktok(world: World, **of_shopify) -> Order:
     """A finalized order that TikTok cancels, while Shopify does its part of it in this way."""
     order = world.finalized()

@@ -22,7 +22,7 @@ ACTIONS = (
     *("add_product", "edit_variant", "delete_product"),
     *("create_draft", "edit_draft", "complete_draft", "delete_draft"),
     *("cancel_order", "delete_order", "refund_order", "edit_order_lines", "add_tags", "remove_tags"),
-    *("fulfill", "update_tracking", "report_shipment", "cancel_fulfillment"),
+    *("show_fulfillment", "fulfill", "update_tracking", "report_shipment", "cancel_fulfillment"),
     *("grant_scopes", "uninstall", "redact", "request_customer_data", "redact_customer"),
 )
 SHOWN = 60

@@ -476,6 +476,7 @@ class Order(Record):
     refunds: list[Refund] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     metafields: list[Metafield] = field(default_factory=list)
+    at_warehouse: str = ""  # the fulfillment status that a service's part in it shows while nothing has left
 
     @property
     def name(self) -> str:
@@ -542,7 +543,7 @@ class Order(Record):
             return "FULFILLED"
         if sent:
             return "PARTIALLY_FULFILLED"
-        return "ON_HOLD" if self.holds else "UNFULFILLED"
+        return "ON_HOLD" if self.holds else self.at_warehouse or "UNFULFILLED"
 
     @property
     def received(self) -> Decimal:

@@ -75,7 +75,7 @@ def _order_cancel(context: Context, arguments: Arguments) -> Payload:
         raise UserErrors("Refund and refundMethod cannot be used together", ["refund"], "INVALID")
     if len(arguments.get("staffNote") or "") > 255:
         raise UserErrors("Staff note is too long (maximum is 255 characters)", ["staffNote"], "INVALID")
-    orders.check_cancellable(order)
+    orders.check_cancellable(shop, order)
     if arguments["restock"] and shop.platform.settings.deactivated_location and order.received:
         raise UserErrors("Cannot restock a paid order to a deactivated location", ["restock"], "INVALID")
     if arguments.get("notifyCustomer"):

@@ -175,14 +175,20 @@ def change_tags(
         shop.touch(thing, "draft_orders/update" if isinstance(thing, Draft) else "orders/updated")
 
 
-def check_cancellable(order: Order) -> None:
+def show_fulfillment(shop: ShopState, order: Order, status: str) -> None:
+    order.at_warehouse = status
+    shop.touch(order, "orders/updated")
+
+
+def check_cancellable(shop: ShopState, order: Order) -> None:
     """Raises UserErrors with the admin's own reasons (Shopify contract e)."""
     if order.cancelled_at:
         raise UserErrors("Order has already been canceled", ["orderId"], "INVALID")
     if order.cancel_job:
         # The contract names this refusal and not its words: none that a caller could look for.
         raise UserErrors("Another cancellation of the order is pending", ["orderId"], "INVALID")
-    if order.fulfilled_units:
+    accepted = order.at_warehouse == "IN_PROGRESS" and not shop.platform.settings.warehouses_let_go
+    if order.fulfilled_units or accepted:
         raise UserErrors("Cannot cancel an order with outstanding fulfillments", ["orderId"], "INVALID")
 
 

@@ -18,6 +18,7 @@ class Settings:
     cancel_after: Span = (0.5, 2.0)
     failing_cancellations: int = 0  # so many of the next cancel jobs end without an effect
     deactivated_location: bool = False  # the goods of a paid order cannot be put back (contract e)
+    warehouses_let_go: bool = True  # False: what one has accepted counts as an outstanding fulfillment
     late_by: Span = (3.0, 20.0)
     late_or_doubled: float = 1 / 50
     latency: float = 0.0

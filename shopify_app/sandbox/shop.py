@@ -170,7 +170,7 @@ class ShopState:
         """Raises UserErrors where the admin would refuse."""
         with self.platform.lock:
             order = self.orders[gid]
-            orders.check_cancellable(order)
+            orders.check_cancellable(self, order)
             orders.cancel(
                 self, order, reason=reason, restock=restock, refund=refund, note=None, by="merchant"
             )
@@ -224,6 +224,11 @@ class ShopState:
         """The carrier's progress, e.g. `in_transit`; comes to the app as fulfillments/update."""
         with self.platform.lock:
             return orders.report_shipment(self, self._known_fulfillment(gid), shipment_status)
+
+    def show_fulfillment(self, gid: str, status: str) -> None:
+        """A fulfillment service was asked, or answered: the order shows it, and nothing has left."""
+        with self.platform.lock:
+            orders.show_fulfillment(self, self.orders[gid], status)
 
     def cancel_fulfillment(self, gid: str) -> Fulfillment:
         with self.platform.lock:
@@ -485,7 +490,7 @@ def _snapshot(thing: Draft | Order) -> dict[str, Any]:
             "PARTIALLY_FULFILLED": "partial",
             "FULFILLED": "fulfilled",
             "ON_HOLD": "on_hold",
-        }[thing.display_fulfillment_status],
+        }.get(thing.display_fulfillment_status, "unfulfilled"),
         "gateway": tuple(thing.payment_gateway_names),
         "po_number": thing.po_number,
         "source_name": thing.source_name,
