@@ -19,7 +19,8 @@ Detail = Literal["", "characters", "length", "check_digit", "other_carrier", "un
 
 SHORTEST, LONGEST = 4, 50  # TikTok contract 5.2
 ACCEPTED = re.compile(r"[A-Z0-9\-_./]*")
-SEPARATORS = re.compile(r"[,;/|\r\n，；／、]|\s+(?:and|&|\+)\s+", re.IGNORECASE)
+SEPARATORS = re.compile(r"[,;|\r\n，；、]|\s+(?:and|&|\+|/|／)\s+", re.IGNORECASE)
+SLASH = re.compile("[/／]")
 MINUS = "\N{MINUS SIGN}"  # a mathematical sign to Unicode, a hyphen to whoever pasted it
 STRENGTH = {"none": 0, "low": 1, "medium": 2, "high": 3}
 DATA: dict[str, Any] = json.loads(Path(__file__).with_name("carriers.json").read_text(encoding="utf-8"))
@@ -126,13 +127,15 @@ def clean(text: str) -> str:
 
 def split_numbers(text: str) -> list[str]:
     """The cleaned numbers of one tracking field, each once. A space separates only numbers that are whole by
-    themselves.
+    themselves, and a slash between letters or digits only numbers that are known as such: one may be part of a number.
     """
     found: list[str] = []
     for piece in SEPARATORS.split(text):
-        words = [clean(word) for word in piece.split()]
-        whole = len(words) > 1 and all(_is_proven(word) for word in words)
-        found += words if whole else [clean(piece)]
+        words, parts = ([*map(clean, pieces)] for pieces in (piece.split(), SLASH.split(piece)))
+        if len(words) > 1 and all(map(_is_proven, words)):
+            found += words
+        else:
+            found += parts if all(map(_is_known, parts)) else [clean(piece).strip("/")]
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -155,6 +158,10 @@ def _is_filler(character: str) -> bool:
 
 def _is_proven(number: str) -> bool:
     return any(fit.alone and fit.check_ok for fit in fits(number))
+
+
+def _is_known(number: str) -> bool:
+    return any(fit.alone or fit.check_ok for fit in fits(number))
 
 
 # Which provider

@@ -336,6 +336,29 @@ def test_a_space_parts_only_what_is_whole_by_itself():
     assert split_numbers("9400 1118 9922 3100 0019 84") == ["9400111899223100001984"]
 
 
+@pytest.mark.parametrize("number", ["AB12/3456", "LSO/1234/5678", "RM.2026/11-30", "1Z410E7W0392751591/2"])
+def test_a_slash_within_a_number_stays_in_it(number):
+    assert split_numbers(f" {number.lower()} ") == [clean(number)]
+
+
+@pytest.mark.parametrize("slash", ["/", "／", "/ "])
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        ["1Z410E7W0392751591", "1Z5R89390357567127"],
+        ["1Z410E7W0392751592", "1Z5R89390357567128"],  # mistyped, and no others all the same
+        ["477179081230", "TBA000000000000", "9400111899223100001984"],
+    ],
+)
+def test_a_slash_parts_numbers_that_are_known_as_such(numbers, slash):
+    assert split_numbers(slash.join(numbers)) == numbers
+
+
+def test_a_slash_with_nothing_beside_it_is_no_part_of_a_number():
+    assert split_numbers("1Z410E7W0392751591 /") == ["1Z410E7W0392751591"]
+    assert split_numbers(" / ") == []
+
+
 def test_a_field_without_a_number_has_none():
     assert split_numbers(" , \n - ") == []
     assert split_numbers("SAND, SAND") == ["SAND"]

@@ -311,6 +311,12 @@ def test_of_several_numbers_the_first_takes_all_units_and_the_others_are_kept(wo
     assert shipped(world) == [(UPS, "UPS", 2)]
 
 
+def test_a_number_with_a_slash_in_it_is_sent_whole(world):
+    order = world.finalized()
+    ship(world, order, "Veho", "AB12/3456")
+    assert shipped(world) == [("AB12/3456", "Veho", 1)]
+
+
 def test_two_numbers_in_one_field_are_two_numbers(world):
     order = world.finalized()
     ship(world, order, "UPS", f"{UPS}, {UPS_TOO}")
