@@ -53,7 +53,7 @@ def providers(order: Order) -> list[Provider]:
     try:
         return parcels.listed(order.connection, order.delivery_option_id, order.region)
     except NO_ANSWER:
-        return [Provider(id=row["id"], name=row["name"]) for row in order.connection.providers]
+        return parcels.last_listed(order.connection)
 
 
 def problems(parcel: Parcel, wish: Correction, offered: Sequence[Provider]) -> dict[str, Words]:

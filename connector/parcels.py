@@ -575,7 +575,11 @@ def providers_of(parcel: Parcel, source: Source) -> list[Provider]:
 
 
 def listed(connection: Connection, delivery_option_id: str, buyer_region: str) -> list[Provider]:
-    """The European Union wants both regions; a delivery option belongs to one shop (contract 5.3)."""
+    """The European Union wants both regions; a delivery option belongs to one shop (contract 5.3). An order need not
+    name one (4.2).
+    """
+    if not delivery_option_id:
+        return last_listed(connection)
     shop = connection.tiktok_shop
     key = (shop.shop_id, delivery_option_id, shop.region, buyer_region or shop.region)
     until, known = lists.get(key, (0.0, []))
@@ -583,6 +587,11 @@ def listed(connection: Connection, delivery_option_id: str, buyer_region: str) -
         known = tiktok_for(connection).get_providers(*key[1:])
         remember(key, known)
     return known
+
+
+def last_listed(connection: Connection) -> list[Provider]:
+    """The carriers of all of the shop's delivery options, as the last pull of them read them."""
+    return [Provider(id=row["id"], name=row["name"]) for row in connection.providers]
 
 
 def remember(key: Key, known: list[Provider]) -> None:

@@ -317,6 +317,13 @@ def test_a_number_with_a_slash_in_it_is_sent_whole(world):
     assert shipped(world) == [("AB12/3456", "Veho", 1)]
 
 
+def test_an_order_that_names_no_delivery_option_goes_by_the_carriers_of_the_shop(world):
+    order = world.finalized()
+    world.tiktok.world.orders[order.tiktok_id].delivery_option_id = ""
+    ship(world, order, "UPS", UPS)
+    assert shipped(world) == [(UPS, "UPS", 1)]
+
+
 def test_two_numbers_in_one_field_are_two_numbers(world):
     order = world.finalized()
     ship(world, order, "UPS", f"{UPS}, {UPS_TOO}")
