@@ -40,6 +40,7 @@ Connections = QuerySet[Connection]
 
 # Which of an order's deadlines is near.
 KINDS = {
+    "cancel_due_at": "unanswered",
     "ship_by_at": "deadline",
     "hand_over_by_at": "scan",
     "ship_due_at": "unshipped",
@@ -113,8 +114,7 @@ def causes(now: datetime) -> Iterator[Cause]:
     for pk, at in ending.values_list("pk", ends):
         yield Cause(pk, f"{GRANT}_{nearest(at, now, GRANT_NEAR)}")
     for order in near_a_deadline(working, now):
-        deadline = pressing(order, now - FORGOTTEN, now, now + NEAR[-1][1])
-        if deadline is not None:
+        for deadline in pressing(order, now - FORGOTTEN, now, now + NEAR[-1][1]):
             kind = TRACKING if order.refused and deadline.name == "ship_by_at" else KINDS[deadline.name]
             yield Cause(order.connection_id, f"{kind}_{nearest(deadline.at, now, NEAR)}", order.tiktok_id)
 

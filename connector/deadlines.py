@@ -30,6 +30,7 @@ class Deadline:
 
 DEADLINES = (
     ("release_at", _("TikTok releases it"), frozenset({State.RECEIVED, State.ON_HOLD})),
+    ("cancel_due_at", _("TikTok grants the buyer's cancellation without your answer"), TO_SHIP),
     ("ship_by_at", _("Ship by, else it counts as late"), TO_SHIP),
     ("hand_over_by_at", _("First scan of the carrier by"), ON_ITS_WAY),
     ("ship_due_at", _("TikTok cancels it if it is not shipped by"), TO_SHIP),
@@ -52,15 +53,16 @@ def stands(order: Order, name: str, states: frozenset[State]) -> bool:
     return order.state in states and not scanned
 
 
-def pressing(order: Order, since: datetime, now: datetime, until: datetime) -> Deadline | None:
-    """The deadline that somebody should do something about: the next one between now and `until`, else the one that was
-    missed last, if that was after `since`. Of two at one time the later in the order's life, which costs more."""
-    near = [
-        one
-        for one in reversed(deadlines(order))
-        if one.stands and one.name != "release_at" and since < one.at <= until
-    ]
-    return min(near, key=lambda one: (one.at <= now, abs(one.at - now)), default=None)
+def pressing(order: Order, since: datetime, now: datetime, until: datetime) -> list[Deadline]:
+    """The deadlines that somebody should do something about, of a request to answer and of the shipment: the next one
+    between now and `until`, else the one that was missed last, if that was after `since`. Of two at one time the later
+    in the order's life, which costs more."""
+    near = [one for one in reversed(deadlines(order)) if one.stands and since < one.at <= until]
+    matters = (
+        [one for one in near if one.name == "cancel_due_at"],
+        [one for one in near if one.name not in ("cancel_due_at", "release_at")],
+    )
+    return [min(some, key=lambda one: (one.at <= now, abs(one.at - now))) for some in matters if some]
 
 
 def ship_by(order: Order) -> datetime | None:
@@ -68,6 +70,11 @@ def ship_by(order: Order) -> datetime | None:
     if order.state not in TO_SHIP:
         return None
     return order.ship_by_at or order.ship_due_at
+
+
+def answer_by(order: Order) -> datetime | None:
+    """When TikTok wants an answer to a buyer who asks to cancel; None where nobody asks."""
+    return order.cancel_due_at if order.state in TO_SHIP else None
 
 
 def urgency(at: datetime | None, now: datetime) -> str:

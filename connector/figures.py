@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, Q, Value, Window
+from django.db.models import Count, F, Q, QuerySet, TextField, Value, Window
+from django.db.models.functions import Coalesce, NullIf
 from django.utils import timezone
 
 from connector import sql
 from connector.audits import bounds
-from connector.models import Order, Parcel
+from connector.models import ASKING, Order, Parcel
 from connector.outcomes import OUTCOMES
 from connector.reasons import Reason
 from connector.reasons import reason as reason_of
@@ -212,29 +214,62 @@ def attention(shop: Shop) -> Attention:
     return Attention(sorted(found, key=lambda one: (-one.n, one.reason.code)), older)
 
 
+class Due(NamedTuple):
+    """An order that is to be shipped, or whose buyer is to be answered, and by when."""
+
+    pk: int
+    name: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Orders that TikTok wants shipped: too late already, within 4 and within 12 hours; the first few by name."""
+    """Orders with a deadline of TikTok's: too late already, within 4 and within 12 hours; the first few by name."""
 
-    late: int
-    very_soon: int
-    soon: int
-    orders: Sequence[Order]
+    late: int = 0
+    very_soon: int = 0
+    soon: int = 0
+    orders: Sequence[Due] = ()
 
     @property
     def any(self) -> bool:
         return bool(self.orders)
 
 
-def deadlines(shop: Shop) -> Deadlines:
+class Pressing(NamedTuple):
+    to_ship: Deadlines
+    to_answer: Deadlines  # a buyer who asks to cancel
+
+
+def deadlines(shop: Shop) -> Pressing:
+    ours = Order.objects.filter(shop=shop)
+    named = NullIf("order_name", Value("", TextField()))  # a draft is no order yet
+    to_ship = near("to_ship", ours.filter(state=State.FINALIZED), "ship_by_at", F("order_name"))
+    to_answer = near("to_answer", ours.filter(ASKING), "cancel_due_at", Coalesce(named, "tiktok_id"))
+    found: dict[str, list[Any]] = {"to_ship": [], "to_answer": []}
+    for kind, *values in to_ship.union(to_answer, all=True):
+        found[kind].append(values)
+    return Pressing(**{kind: deadlines_of(rows) for kind, rows in found.items()})
+
+
+def near(kind: str, orders: QuerySet[Order], at: str, name: Any) -> QuerySet[Order, Any]:
+    """The first few with that time, each beside the counts of all."""
     now = timezone.now()
-    risky = Order.objects.filter(shop=shop, state=State.FINALIZED, ship_by_at__lt=now + SOON)
-    counted = risky.annotate(
-        late=Window(Count("pk", filter=Q(ship_by_at__lt=now))),
-        very_soon=Window(Count("pk", filter=Q(ship_by_at__gte=now, ship_by_at__lt=now + VERY_SOON))),
-        soon=Window(Count("pk", filter=Q(ship_by_at__gte=now + VERY_SOON))),
+    risky = orders.filter(**{f"{at}__lt": now + SOON}).annotate(
+        kind=Value(kind),
+        late=Window(Count("pk", filter=Q(**{f"{at}__lt": now}))),
+        very_soon=Window(Count("pk", filter=Q(**{f"{at}__gte": now, f"{at}__lt": now + VERY_SOON}))),
+        soon=Window(Count("pk", filter=Q(**{f"{at}__gte": now + VERY_SOON}))),
+        name=name,
+        at=F(at),
     )
-    first = list(counted.only("order_name", "ship_by_at").order_by("ship_by_at")[:MOST_DEADLINES])
-    if not first:
-        return Deadlines(0, 0, 0, [])
-    return Deadlines(first[0].late, first[0].very_soon, first[0].soon, first)
+    shown = risky.values_list("kind", "late", "very_soon", "soon", "pk", "name", "at")
+    return shown.order_by(at)[:MOST_DEADLINES]
+
+
+def deadlines_of(rows: list[Any]) -> Deadlines:
+    """Of rows that carry the same counts."""
+    if not rows:
+        return Deadlines()
+    late, very_soon, soon, *_of_the_first = rows[0]
+    return Deadlines(late, very_soon, soon, [Due(*row[3:]) for row in sorted(rows, key=itemgetter(-1))])

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 import shopify_app.errors
 import tiktok.errors
-from connector import carriers, mapping, payment, rules, sql
+from connector import cancel_requests, carriers, mapping, payment, rules, sql
 from connector.models import InboxEvent, Order, OrderLine
 from connector.observing import address_is_newer, addressed, look, marked_since, observed, told_since
 from connector.platforms import shopify_for, tiktok_for
@@ -71,6 +71,8 @@ def follow(order: Order) -> None:
     if unfinished:
         order.keep(**facts, flags=order.flags)
         return finish(order)
+    cancel_requests.read_deadline(order, source)  # last: whoever ships knows of the request by now
+    facts |= cancel_requests.observed(order, source)
     facts |= still_standing(order, source, facts) | {"flags": order.flags}
     to = state_of(source)
     if to != order.state and to in MOVES[order.state]:
@@ -338,7 +340,11 @@ def standing_reasons(
     address = [change for change in changes if change["what"] == ADDRESS]
     lines = [change for change in changes if change["what"] != ADDRESS]
     candidates: list[tuple[bool, str, dict[str, Any]]] = [
-        (source.is_buyer_request_cancel, "cancel_requested", {"order": order.order_name}),
+        (
+            source.is_buyer_request_cancel,
+            "cancel_requested",
+            {"order": order.order_name} | cancel_requests.figures(order),
+        ),
         (bool(state) and live, f"merchant_{state}", {"order": order.order_name}),
         (bool(elsewhere), "shipped_elsewhere", {"parcels": elsewhere}),
         (bool(address), "address_changed_after_shipped", {"changes": address}),

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from connector import mapping, matching, rules
+from connector import cancel_requests, mapping, matching, rules
 from connector.finalizing import complete, completed_elsewhere
 from connector.importing import content_for, delete_drafts
 from connector.models import Order
@@ -48,6 +48,7 @@ def on_hold(order: Order) -> None:
         return cancel_held(order, source)
     if order.skip:
         return skip(order, source)
+    cancel_requests.read_deadline(order, source)
     if source.status in rules.AFTER_SHIPPING and not order.chosen:
         return shipped_while_held(order, source)
     if source.status not in rules.BEFORE_SHIPPING + rules.AFTER_SHIPPING:
@@ -131,8 +132,7 @@ def release(order: Order, source: Source, draft: Draft) -> None:
     """TikTok's hold is over: address on, hold tag off, wait until Shopify is ready, complete."""
     facts = observed(order, source)
     if doubt := in_doubt(order, source):
-        due_at = request_due() if source.is_buyer_request_cancel else None
-        return order.ask(doubt.reason, doubt.detail, due_at=due_at, **facts)
+        return order.ask(doubt.reason, doubt.detail, due_at=request_due(source), **facts)
     if lacks_address(order, source) and (look := address_due(order)):
         return order.wait(look, address_missed_at=order.address_missed_at or timezone.now(), **facts)
     if (own := own_delay(order, source)) > timezone.now():
@@ -156,7 +156,7 @@ def release(order: Order, source: Source, draft: Draft) -> None:
 def in_doubt(order: Order, source: Source) -> rules.Verdict | None:
     """Why a released order is not to be completed before a person has seen it."""
     if source.is_buyer_request_cancel:
-        return rules.Verdict(rules.Fate.ASK, "cancel_requested")
+        return rules.Verdict(rules.Fate.ASK, "cancel_requested", cancel_requests.figures(order))
     if source.masked:
         return rules.Verdict(rules.Fate.ASK, "address_masked")
     if wrong := rules.unbookable(source):

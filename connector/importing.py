@@ -8,7 +8,7 @@ from django.conf import settings
 from django.utils import timezone
 
 import shopify_app.errors
-from connector import mapping, matching, rules
+from connector import cancel_requests, mapping, matching, rules
 from connector.finalizing import completed_elsewhere, finalize, with_lines
 from connector.models import Order
 from connector.observing import (
@@ -26,7 +26,7 @@ from connector.platforms import shopify_for
 from connector.rules import Fate
 from connector.states import OrderState as State
 from connector.transport import session
-from connector.waits import address_due, next_look, reserve_until, sku_due
+from connector.waits import address_due, next_look, request_due, reserve_until, sku_due
 from connector.work import Later, Overtaken
 from shopify_app.models import Shop
 from shopify_app.orders import Draft, DraftContent, Hit
@@ -50,6 +50,7 @@ def received(order: Order) -> None:
         wait_for_the_look(order, source)
     choice = matching.match(order, source)
     if choice.reason:
+        cancel_requests.read_deadline(order, source)
         facts = observed(order, source) | priced(order, source)
         return order.ask(choice.reason, choice.detail, due_at=sku_due(), **facts)
     if earlier := find_earlier(order):
@@ -88,6 +89,8 @@ def sells_in(shop: Shop, currency: str) -> bool:
 
 def keep_out(order: Order, source: Source, verdict: rules.Verdict) -> None:
     """What a rule says, with a moment's grace for stars: whoever ships himself may see the address a little later."""
+    if verdict.fate is Fate.ASK:
+        cancel_requests.read_deadline(order, source)
     facts = observed(order, source) | priced(order, source)
     look = address_due(order) if verdict.reason == "address_masked" else None
     match verdict.fate:
@@ -96,7 +99,7 @@ def keep_out(order: Order, source: Source, verdict: rules.Verdict) -> None:
         case Fate.SKIP if look:
             order.wait(look, address_missed_at=order.address_missed_at or timezone.now(), **facts)
         case Fate.ASK:
-            order.ask(verdict.reason, verdict.detail, **facts)
+            order.ask(verdict.reason, verdict.detail, request_due(source), **facts)
         case Fate.CANCELLED:
             delete_drafts(order)
             order.move(State.CANCELLED, **facts)

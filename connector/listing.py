@@ -31,6 +31,7 @@ OF_ORDER = (
     "release_at",
     "ship_by_at",
     "ship_due_at",
+    "cancel_due_at",
     "currency",
     "expected_total",
     "draft_gid",

@@ -383,6 +383,8 @@ class Order(Work):
     combine_group = models.TextField(default="", blank=True)
     split_or_combine = models.TextField(default="", blank=True)
     cancel_requested = models.BooleanField(default=False)
+    cancel_due_at = models.DateTimeField(null=True)  # by when the seller is to answer it; silence grants it
+    cancel_request = models.TextField(default="", db_default="", blank=True)  # the request that this is of
     cancelled_by = models.TextField(default="", blank=True)  # one of tiktok.cancelling.ROLES
     cancel_reason = models.TextField(default="", blank=True)  # one of tiktok.cancelling.REASONS, or OTHER
     money = models.JSONField(default=dict, blank=True)

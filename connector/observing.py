@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from connector import mapping, sql
+from connector import cancel_requests, mapping, sql
 from connector.models import Order, OrderLine, SkuLink
 from connector.pairing import Sold, pair
 from connector.platforms import shopify_for
@@ -59,9 +59,9 @@ def observed(order: Order, source: Source) -> dict[str, Any]:
         "region": source.address.region_code if source.address else "",
         "combine_group": source.auto_combine_group_id,
         "split_or_combine": source.split_or_combine_tag,
-        "cancel_requested": source.is_buyer_request_cancel,
         "cancelled_by": cancelling.role(source.cancellation_initiator) if source.cancelled else "",
         "cancel_reason": cancelling.why(source.cancel_reason) if source.cancelled else "",
+        **cancel_requests.observed(order, source),
     }
 
 

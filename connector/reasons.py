@@ -5,9 +5,12 @@ A row keeps the code; pages, logs and notices take the words from here.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from django.utils.formats import date_format
 from django.utils.functional import Promise
+from django.utils.timezone import localtime
 from django.utils.translation import gettext_lazy as _
 
 Words = str | Promise
@@ -50,7 +53,9 @@ def _readable(value: Any) -> str:
 
 
 def _named(thing: Mapping[str, Any]) -> str:
-    """A difference with both values, a line by its title or SKU, a parcel by carrier and number."""
+    """A time, a difference with both values, a line by its title or SKU, a parcel by carrier and number."""
+    if "at" in thing:
+        return date_format(localtime(datetime.fromisoformat(thing["at"])), "M j, H:i")
     what = str(thing.get("what", "")).replace("_", " ")
     if "before" in thing:
         return f"{thing.get('title', '')} {what}: {thing['before']} → {thing.get('after', '')}".strip()
@@ -314,6 +319,7 @@ ROWS = (
         ),
         _("Accept or reject the request in TikTok Seller Center. The order goes on by itself after that."),
         OPEN_TIKTOK,
+        _("Without an answer TikTok cancels the order on {answer_by}."),
     ),
     Reason(
         "cancel_requested_shipped",

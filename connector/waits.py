@@ -76,16 +76,16 @@ def ready_due(order: Order) -> datetime:
 
 def recheck_due(order: Order, source: Source) -> datetime | None:
     """Once more after finalizing, for a cancel that nobody told us of; then on events only, unless a buyer asks."""
-    if source.is_buyer_request_cancel:
-        return request_due()
+    if again := request_due(source):
+        return again
     once = (order.finalized_at or timezone.now()) + settings.RECHECK_AFTER_FINALIZE
     return once if once > timezone.now() else None
 
 
-def request_due() -> datetime:
-    """A cancel request that is withdrawn moves no update time: this is for the day when its webhook is lost."""
+def request_due(source: Source) -> datetime | None:
+    """A buyer's cancel request that is withdrawn moves no update time: this is for the day when its webhook is lost."""
     longest: timedelta = settings.HOLD_LOOK_AGAIN[-1]
-    return timezone.now() + longest
+    return timezone.now() + longest if source.is_buyer_request_cancel else None
 
 
 def reserve_until(order: Order, source: Source) -> datetime:

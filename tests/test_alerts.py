@@ -199,6 +199,7 @@ def test_an_order_past_its_ship_by_time_is_told_again_before_tiktok_cancels_it(c
     ("facts", "kind"),
     [
         ({"ship_due_at": 3}, "unshipped_4"),
+        ({"cancel_due_at": 3}, "unanswered_4"),
         ({"ship_by_at": 9, "ship_due_at": 9}, "unshipped_12"),
         ({"ship_by_at": 3, "delivery_due_at": 11}, "deadline_4"),
         ({"ship_by_at": 20, "hand_over_by_at": 11}, "scan_12"),
@@ -210,6 +211,16 @@ def test_of_several_deadlines_the_next_one_is_told_once(connection, facts, kind)
     to_ship(connection, **{"ship_by_at": None} | {name: now + n * HOUR for name, n in facts.items()})
     watch()
     assert standing() == ({(kind, ID)} if kind else set())
+
+
+def test_a_request_to_cancel_and_the_time_to_ship_are_told_both(connection):
+    now = timezone.now()
+    to_ship(connection, ship_by_at=now + 3 * HOUR, cancel_due_at=now + 11 * HOUR)
+    watch()
+    assert standing() == {("deadline_4", ID), ("unanswered_12", ID)}
+    Order.objects.update(cancel_due_at=None)
+    watch()
+    assert standing() == {("deadline_4", ID)}
 
 
 @pytest.mark.parametrize(

@@ -235,6 +235,14 @@ def one_of_two_numbers_corrected(world: World) -> Iterator[str]:
     yield tiktok_id
 
 
+def buyer_asks_to_cancel(world: World) -> Iterator[str]:
+    """The request stays open: by when to answer is read from its record."""
+    tiktok_id = world.tiktok.place_order(hold=False)
+    yield tiktok_id
+    world.tiktok.buyer_requests_cancel(tiktok_id)
+    yield tiktok_id
+
+
 def buyer_asks_to_cancel_and_thinks_better(world: World) -> Iterator[str]:
     tiktok_id = world.tiktok.place_order(hold=False)
     yield tiktok_id
@@ -371,6 +379,7 @@ STORIES = (
     cancelled_after_finalize,
     number_corrected,
     one_of_two_numbers_corrected,
+    buyer_asks_to_cancel,
     buyer_asks_to_cancel_and_thinks_better,
     completed_by_hand,
     create_in_doubt,
@@ -425,6 +434,7 @@ def the_end(world: World, tiktok_id: str) -> dict[str, Any]:
     effects = [entry["what"] for entry in world.tiktok.ledger if entry.get("order_id") == tiktok_id]
     return {
         "ours": (order.state, order.reason, order.last_error, bool(order.referenced_at)),
+        "to be answered": bool(order.cancel_due_at),
         "parcels": sorted((one.state, one.reason, one.corrections) for one in order.parcels.all()),
         "open drafts": [
             sorted({*one.tags} - {tag})

@@ -413,7 +413,7 @@ def test_an_order_that_runs_out_of_time_is_said_first(connection, visitor, hours
 
 def test_an_order_with_time_left_is_not_at_risk(connection, shop):
     first_order(connection, ship_by_at=timezone.now() + timedelta(hours=13))
-    assert not figures.deadlines(shop).any
+    assert not figures.deadlines(shop).to_ship.any
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from tiktok.sandbox import TikTokSandbox, carriers, contract
 from tiktok.sandbox.server import Request, signature
 
 DAY = 86_400
+CANCELLATIONS = "/return_refund/202602/cancellations/search"
 
 
 class Caller:
@@ -248,6 +249,12 @@ def test_it_verifies_signatures_as_tiktok_publishes_them(
             "/order/202309/orders/search",
             {"query": {"page_size": "9"}, "body": {}, "content_type": "text/plain"},
         ),
+        (36009004, "POST", CANCELLATIONS, {"query": {"page_size": "51"}, "body": {"order_ids": ["1"]}}),
+        (36009004, "POST", CANCELLATIONS, {"query": {"page_size": "0"}, "body": {"order_ids": ["1"]}}),
+        (36009004, "POST", CANCELLATIONS, {"query": {"sort_field": "id"}, "body": {"order_ids": ["1"]}}),
+        (36009004, "POST", CANCELLATIONS, {"body": {"order_ids": "1"}}),
+        (36009004, "POST", CANCELLATIONS, {"body": {"order_id": "1"}}),
+        (36009004, "POST", CANCELLATIONS, {"body": {"cancel_status": ["PENDING"]}}),
         (36009004, "POST", "/fulfillment/202309/orders/1/packages", {"body": {"tracking_number": "1Z"}}),
         (
             36009004,
@@ -569,7 +576,7 @@ def test_orders_of_another_shop_are_not_seen(sandbox: TikTokSandbox, caller: Cal
 
 
 def cancellations(caller: Caller, order_id: str) -> list[dict[str, Any]]:
-    data = caller.call("POST", "/return_refund/202602/cancellations/search", None, {"order_ids": [order_id]})
+    data = caller.call("POST", CANCELLATIONS, None, {"order_ids": [order_id]})
     found: list[dict[str, Any]] = data["cancellations"]
     return found
 

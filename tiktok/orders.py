@@ -265,6 +265,7 @@ class Order:
     paid_time: datetime | None
     update_time: datetime | None
     cancel_time: datetime | None
+    request_cancel_time: datetime | None
     release_date: datetime | None
     fulfillment_type: str
     shipping_type: str
@@ -308,6 +309,7 @@ class Order:
             paid_time=moment(raw, "paid_time"),
             update_time=moment(raw, "update_time"),
             cancel_time=moment(raw, "cancel_time"),
+            request_cancel_time=moment(raw, "request_cancel_time"),
             release_date=moment(raw, "release_date"),
             fulfillment_type=text(raw, "fulfillment_type"),
             shipping_type=text(raw, "shipping_type"),

@@ -240,6 +240,9 @@ class ProductPage:
     total_count: int
 
 
+PENDING = "CANCELLATION_REQUEST_PENDING"  # a request that waits for the seller's answer
+
+
 @dataclass(frozen=True, slots=True)
 class Cancellation:
     """A cancel request. `type` is CANCEL or BUYER_CANCEL; `deadline` is when silence becomes consent."""

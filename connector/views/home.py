@@ -69,9 +69,11 @@ def standing_of(request: EmbeddedRequest, connections: list[Connection], found: 
         "cards": cards,
         "waiting": attention.waiting,
         "asking": sum(one.n for one in attention.waiting),
-        "deadlines": deadlines,
+        "deadlines": deadlines.to_ship,
+        "answers": deadlines.to_answer,
         "now": timezone.now(),
-        "fine": not (attention.waiting or deadlines.late or wrong) and all(card.well for card in cards),
+        "fine": not (attention.waiting or deadlines.to_ship.late or wrong)
+        and all(card.well for card in cards),
     }
     seen = mark(render_to_string("connector/_standing_inner.html", shown))
     links = {"consents": consent_links(request)}  # new with every look, and therefore not in the mark

@@ -4,7 +4,7 @@ The template asks for 50 of them at a time, and a filter, an include or a transl
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.urls import reverse
@@ -12,7 +12,7 @@ from django.utils.dates import MONTHS_3
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 
-from connector.deadlines import ship_by, urgency
+from connector.deadlines import answer_by, ship_by, urgency
 from connector.listing import Page
 from connector.models import Order, Parcel
 from connector.reasons import reason
@@ -36,11 +36,12 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a person is asked for, by the order or by one of its parcels."""
+    """What a person is asked for, by the order or by one of its parcels, and how near its deadline is."""
 
     title: str
     figures: str
     do: str
+    urgency: Badge | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,10 @@ def row_of(order: Order, parcels: Sequence[Parcel], above: str, now: datetime) -
         tiktok_id=order.tiktok_id,
         shopify=shopify_of(order),
         badge=badge_of(order),
-        asks=[ask_of(order)] * asks(order) + [ask_of(parcel) for parcel in parcels if parcel.reason],
+        asks=[asked_by(order, now)] * asks(order) + [ask_of(parcel) for parcel in parcels if parcel.reason],
         quiet=quiet_of(order),
         ship_by=time_of(wanted),
-        urgency=Badge(URGENCIES[near], urgency_words(near)) if near else None,
+        urgency=badge_for(near),
         placed=time_of(order.placed_at),
         total=money(order.expected_total, order.currency),
         trackings=[
@@ -105,6 +106,15 @@ def shopify_of(order: Order) -> tuple[str, str]:
 def badge_of(row: Order | Parcel) -> Badge:
     states = OrderState if isinstance(row, Order) else ParcelState
     return Badge(tone(row.state), str(states(row.state).label))
+
+
+def asked_by(order: Order, now: datetime) -> Ask:
+    near = urgency(answer_by(order), now) if order.reason == "cancel_requested" else ""
+    return replace(ask_of(order), urgency=badge_for(near))
+
+
+def badge_for(near: str) -> Badge | None:
+    return Badge(URGENCIES[near], urgency_words(near)) if near else None
 
 
 def ask_of(row: Order | Parcel) -> Ask:
