@@ -32,7 +32,6 @@ from connector.waits import (
     request_due,
     reservation_ends,
     reserve_until,
-    sku_due,
 )
 from connector.work import Later, UnlessWoken
 from shopify_app.orders import Draft
@@ -119,7 +118,7 @@ def tend(order: Order, source: Source, draft: Draft) -> None:
     if to_rewrite(order, source) or reservation_ends(order):
         choice = choose(order, source)
         if choice.reason:
-            return order.ask(choice.reason, choice.detail, due_at=sku_due(), **facts)
+            return order.ask(choice.reason, choice.detail, **facts)
         draft = rewrite(order, source, choice, reserve_until=reserve_until(order, source))
         if not draft.ready:
             raise still_computed(order)
@@ -142,7 +141,7 @@ def release(order: Order, source: Source, draft: Draft) -> None:
     if not order.prepared_at or to_rewrite(order, source) or address_is_newer(order, source):
         choice = choose(order, source)
         if choice.reason:
-            return order.ask(choice.reason, choice.detail, due_at=sku_due(), **facts)
+            return order.ask(choice.reason, choice.detail, **facts)
         draft = prepare(order, source, choice, draft)
     if not draft.ready:
         raise Later(ready_due(order), ready_looks=order.ready_looks + 1)

@@ -26,7 +26,7 @@ from connector.platforms import shopify_for
 from connector.rules import Fate
 from connector.states import OrderState as State
 from connector.transport import session
-from connector.waits import address_due, next_look, request_due, reserve_until, sku_due
+from connector.waits import address_due, next_look, request_due, reserve_until
 from connector.work import Later, Overtaken
 from shopify_app.models import Shop
 from shopify_app.orders import Draft, DraftContent, Hit
@@ -52,7 +52,7 @@ def received(order: Order) -> None:
     if choice.reason:
         cancel_requests.read_deadline(order, source)
         facts = observed(order, source) | priced(order, source)
-        return order.ask(choice.reason, choice.detail, due_at=sku_due(), **facts)
+        return order.ask(choice.reason, choice.detail, cancel_requests.next_read(order, source), **facts)
     if earlier := find_earlier(order):
         return adopt_hit(order, source, earlier)
     return create(order, source, content_for(order, source, choice))

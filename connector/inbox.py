@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 import shopify_app.errors
-from connector import mapping, parcels, sql, wake
+from connector import mapping, matching, parcels, sql, wake
 from connector.models import ASKING, Connection, InboxEvent, Order, OrderLog, forget
 from connector.platforms import shopify_for
 from connector.states import IN_SHOPIFY, OrderState, Pause
@@ -30,6 +30,7 @@ REDACTED_AFTER = timedelta(hours=48)  # that shop/redact comes after its uninsta
 # of the 30 that Shopify gives, while a frozen store says neither yes nor no
 REDACTED_WITHIN = timedelta(days=25)
 REDACT_ASKS_AGAIN = timedelta(hours=1)
+FOR_THE_SEARCH = timedelta(seconds=10)  # that it lags behind what it finds (Shopify contract 3a)
 FOR_A_MAKER = timedelta(seconds=2)  # that an event waits for the worker that is just making what it is about
 
 
@@ -237,9 +238,21 @@ def order_changed(event: InboxEvent) -> str:
     return ""
 
 
-def product_changed(event: InboxEvent) -> str:
-    """Links are confirmed by id at each use; what waits for a SKU may find it now."""
-    wake_all(Order.objects.filter(ASKING, shop=event.owner, reason__in=["sku_unmapped", "sku_conflict"]))
+def product_created(event: InboxEvent) -> str:
+    """What waits for one of its SKUs finds it, as soon as Shopify's search does."""
+    waiting = matching.waiting_for_skus(Order.objects.filter(shop=event.owner))
+    skus = waiting if event.facts.get("more") else waiting.keys() & event.facts.get("skus", ())
+    if not skus:
+        return "nobody waits for it"
+    if (found_at := event.received_at + FOR_THE_SEARCH) > timezone.now():
+        raise Later(found_at)
+    wake_all(Order.objects.filter(pk__in=set().union(*(waiting[sku] for sku in skus))))
+    return ""
+
+
+def product_deleted(event: InboxEvent) -> str:
+    """Links are confirmed by id at each use; of several variants with one SKU, one may be left."""
+    wake_all(Order.objects.filter(ASKING, shop=event.owner, reason="sku_conflict"))
     return ""
 
 
@@ -359,8 +372,8 @@ MEANINGS: dict[tuple[str, str], Callable[[InboxEvent], str]] = {
     ("shopify", "orders/updated"): order_changed,
     ("shopify", "orders/delete"): order_changed,
     ("shopify", "refunds/create"): order_changed,
-    ("shopify", "products/update"): product_changed,
-    ("shopify", "products/delete"): product_changed,
+    ("shopify", "products/create"): product_created,
+    ("shopify", "products/delete"): product_deleted,
     ("shopify", "app/uninstalled"): uninstalled,
     ("shopify", "app/scopes_update"): scopes_changed,
     ("shopify", "customers/data_request"): customer_data,

@@ -1,18 +1,26 @@
 """Which Shopify variant each TikTok SKU stands for. Links are remembered, and confirmed by id at each use."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from connector.mapping import VariantChoice, line_title
-from connector.models import Order, SkuLink
+from connector.models import ASKING, Connection, Order, SkuLink
 from connector.platforms import shopify_for
 from connector.policy import CUSTOM_LINE
+from connector.work import wake_all
+from shopify_app.client import SKUS_PER_SEARCH
 from shopify_app.orders import Variant
 from tiktok.orders import LineItem
 from tiktok.orders import Order as Source
+
+NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,39 @@ def search(order: Order, missing: dict[str, LineItem]) -> dict[str, list[Variant
     for sku_id, line in missing.items():
         hits[sku_id] = carrying(line.seller_sku, found)
     return hits
+
+
+def waiting_for_skus(orders: QuerySet[Order]) -> dict[str, set[int]]:
+    """The SKUs that some of the orders wait for, each with those orders' keys."""
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    asking = orders.filter(ASKING, reason__in=("sku_unmapped", "sku_conflict"))
+    for key, lines in asking.order_by().values_list("pk", "detail__lines"):
+        for line in lines or ():
+            found[line["sku"]].add(key)
+    found.pop("", None)
+    return found
+
+
+def search_again(connection: Connection) -> None:
+    """Wake the orders for whose SKU Shopify has another number of variants than when it was last looked for: the
+    webhook of a product may be lost, and none tells of an SKU that a product gets later.
+
+    One search for fifty SKUs, those that were looked for longest ago: it costs the same however many orders wait.
+    """
+    waiting = waiting_for_skus(connection.asking())
+    links = SkuLink.objects.filter(connection=connection, variant_gid="", seller_sku__in=list(waiting))
+    # without a link where TikTok lists it no more
+    known = dict.fromkeys(waiting, (NEVER, 0))
+    known |= {link.seller_sku: (link.matched_at or NEVER, link.matches) for link in links}
+    before = timezone.now() - settings.SKU_LOOK_AGAIN
+    stale = sorted((looked_at, sku) for sku, (looked_at, _) in known.items() if looked_at <= before)
+    skus = [sku for _, sku in stale[:SKUS_PER_SEARCH]]
+    if not skus:
+        return
+    variants = shopify_for(connection.shop, live=False).find_variants(skus)
+    changed = [sku for sku in skus if len(carrying(sku, variants)) != known[sku][1]]
+    wake_all(Order.objects.filter(pk__in=set().union(*(waiting[sku] for sku in changed))))
+    links.filter(seller_sku__in=skus).update(matched_at=timezone.now())
 
 
 def carrying(sku: str, found: Iterable[Variant]) -> list[Variant]:

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from connector import catalogue, mapping, parcels, rules, setup
+from connector import catalogue, mapping, matching, parcels, rules, setup
 from connector.models import DAILY, RESTS_IN_PAUSE, Connection, InboxEvent, Order, Parcel
 from connector.platforms import shopify_for, tiktok_for
 from connector.states import CAUSED_BY_A_PLATFORM, IN_SHOPIFY
@@ -49,6 +49,7 @@ def pull(connection: Connection) -> None:
     more = pull_tiktok(connection) or pull_shopify(connection) or catalogue.read(connection)
     if not more:
         setup.check(connection)
+        matching.search_again(connection)
     return connection.succeed(next_pull(more))
 
 

@@ -107,9 +107,7 @@ HOLD_EXPECTED = env.seconds("HOLD_EXPECTED_SECONDS", default=3600)  # TikTok's h
 HOLD_LOOK_AGAIN = env.waits("HOLD_LOOK_AGAIN_SECONDS", default=[60, 120, 300, 900])
 READY_WAITS = env.waits("READY_WAITS", default=[0.5, 1, 2, 4, 8, 15, 30])
 RECOVERY_WAITS = env.waits("RECOVERY_WAITS", default=[5, 15, 60])
-SKU_LOOK_AGAIN = env.seconds(
-    "SKU_LOOK_AGAIN_SECONDS", default=6 * 3600
-)  # where the word of a new product was lost
+SKU_LOOK_AGAIN = env.seconds("SKU_LOOK_AGAIN_SECONDS", default=900)  # where the word of a new product was lost
 RECHECK_AFTER_FINALIZE = env.seconds(
     "RECHECK_AFTER_FINALIZE_SECONDS", default=30
 )  # a cancel that nobody told us

@@ -57,11 +57,6 @@ def own_delay(order: Order, source: Source) -> datetime:
     return start + timedelta(seconds=delay)
 
 
-def sku_due() -> datetime:
-    """A product that was added in Shopify wakes what waits for it; this is for the day when its webhook is lost."""
-    return timezone.now() + settings.SKU_LOOK_AGAIN
-
-
 def address_due(order: Order) -> datetime | None:
     """When to look next for an address that a released order does not have; None: long enough."""
     now = timezone.now()

@@ -49,7 +49,7 @@ OF_TIKTOK = """SELECT c.shop_id FROM connector_connection c JOIN tiktok_shop t O
 OF_SHOPIFY = "SELECT id FROM shopify_app_shop WHERE domain = $8"
 STORE_TIKTOK = Statement.of(STORE.format(source="tiktok", owner=OF_TIKTOK))
 STORE_SHOPIFY = Statement.of(STORE.format(source="shopify", owner=OF_SHOPIFY))
-NO_HURRY = ("products/update", "products/delete")  # come by the thousand; orders and parcels go first
+NO_HURRY = ("products/create", "products/delete")  # come by the thousand; orders and parcels go first
 SHOPIFY_SECRETS = [settings.SHOPIFY_API_SECRET, settings.SHOPIFY_API_SECRET_OLD]
 
 

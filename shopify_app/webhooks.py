@@ -26,6 +26,8 @@ HEADERS = (*REQUIRED, "X-Shopify-Triggered-At")  # all that is read of a deliver
 TOPIC = re.compile(r"[\w./-]{1,64}", re.ASCII)
 KEY = re.compile(r"[!-~]{1,255}")
 LONGEST_WORD = 64  # times and status words
+LONGEST_SKU = 255
+MOST_VARIANTS = 100  # that the webhook of a product tells of
 LARGEST_ID = 2**63
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 
@@ -143,6 +145,13 @@ def _order(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _product(data: dict[str, Any]) -> dict[str, Any]:
+    """Its SKUs; and whether it may have more of them, as the webhook of a product of many variants leaves some out."""
+    told = [variant.get("sku") for variant in data.get("variants") or ()]
+    skus = {sku for sku in told if isinstance(sku, str) and 0 < len(sku) <= LONGEST_SKU and "\x00" not in sku}
+    return {**_object("Product")(data), "skus": sorted(skus), "more": len(told) >= MOST_VARIANTS}
+
+
 def _tags(data: dict[str, Any]) -> list[str]:
     listed = data.get("tags") or ""
     if not isinstance(listed, str):
@@ -177,7 +186,7 @@ READERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
         "id": _gid("Refund", data["id"]),
         "order_id": _gid("Order", data["order_id"]),
     },
-    "products/update": _object("Product"),
+    "products/create": _product,
     "products/delete": _object("Product"),
     "app/uninstalled": lambda data: {},
     "app/scopes_update": _scopes,

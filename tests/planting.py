@@ -85,7 +85,7 @@ def plant_one_of_each(shop):
         nonce="n", shop=connection.shop, user="42", ticket="TICKETOFTHEFIRST", returned_at=now
     )
     Alert.objects.create(connection=connection, kind="paused", since=now)
-    InboxEvent.objects.create(shop=shop, source="shopify", key="planted", topic="products/update")
+    InboxEvent.objects.create(shop=shop, source="shopify", key="planted", topic="products/create")
     return {
         "connection_id": connection,
         "order_id": held,

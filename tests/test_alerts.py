@@ -316,7 +316,7 @@ def one_of_each(connection) -> dict[str, Work]:
     order = plant(connection, ID, OrderState.FINALIZED)
     now, shop = timezone.now(), connection.shop
     return {
-        "events": InboxEvent.objects.create(shop=shop, source="shopify", key="1", topic="products/update"),
+        "events": InboxEvent.objects.create(shop=shop, source="shopify", key="1", topic="products/create"),
         "parcels": sending(order, due_at=None),
         "orders": order,
         "connections": connection,

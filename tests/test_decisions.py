@@ -635,36 +635,6 @@ def test_an_unknown_sku_waits_for_a_mapping_and_a_new_mapping_wakes_it(world):
     assert world.order(order.tiktok_id).state == State.ON_HOLD
 
 
-def test_a_product_that_no_webhook_told_of_frees_the_order_that_waits_for_it(world, settings):
-    settings.SKU_LOOK_AGAIN = timedelta(minutes=10)
-    order = world.placed(lines=[("TT-ONLY-7", 1)])
-    world.shopify.webhooks.drop_share(1)
-    world.store.add_product("Only at TikTok", [("Default", "TT-ONLY-7", "9.00")])
-    world.settle()
-    assert world.order(order.tiktok_id).reason == "sku_unmapped"
-    Connection.objects.update(due_at=None)  # no pull wakes it
-    world.after(600)
-    assert world.order(order.tiktok_id).state == State.ON_HOLD
-
-
-def test_a_sku_that_comes_back_unheard_frees_the_draft_whose_lines_wait_for_it(world, settings):
-    settings.SKU_LOOK_AGAIN = timedelta(minutes=10)
-    order = world.placed(lines=[("TEE-BLK-M", 2), ("MUG-WHT", 1)])
-    world.shopify.webhooks.drop_share(1)
-    mug = world.store.variant("MUG-WHT").id
-    world.store.edit_variant(mug, sku="GONE")
-    world.tiktok.cancel_lines(order.tiktok_id, [order.lines.filter(seller_sku="TEE-BLK-M")[0].tiktok_line_id])
-    world.settle()
-    assert world.order(order.tiktok_id).reason == "sku_unmapped"
-    world.release_hold()
-    world.store.edit_variant(mug, sku="MUG-WHT")
-    world.settle()
-    assert world.order(order.tiktok_id).reason == "sku_unmapped"
-    Connection.objects.update(due_at=None)  # no pull wakes it
-    world.after(600)
-    assert world.order(order.tiktok_id).state == State.FINALIZED
-
-
 def test_a_shop_may_take_unknown_skus_as_custom_lines(world):
     world.set_policy(unmatched="custom_line")
     order = world.finalized(lines=[("TT-ONLY-7", 2), ("MUG-WHT", 1)])

@@ -61,7 +61,7 @@ def test_however_many_events_arrive_a_shop_waits_in_the_queue_once(shop):
 
 def test_an_event_of_tiktok_goes_before_a_thousand_product_events_of_shopify(shop):
     connect(shop, "7", "Fig & Fleece")
-    flood(shop, 1000, "products/update", live=False)
+    flood(shop, 1000, "products/create", live=False)
     for n in range(3):
         name = f"w-{n}"
         from_shopify(b'{"id": 7}', X_Shopify_Topic="products/delete", X_Shopify_Webhook_Id=name)

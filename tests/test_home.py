@@ -353,7 +353,7 @@ def test_a_card_promises_to_renew_only_what_renews_itself(connection, visitor):
 
 def ring(shop, key, minutes, source="shopify"):
     at = timezone.now() - timedelta(minutes=minutes)
-    facts = {"source": source, "key": key, "topic": "products/update", "received_at": at, "due_at": at}
+    facts = {"source": source, "key": key, "topic": "products/create", "received_at": at, "due_at": at}
     InboxEvent.objects.create(shop=shop, **facts)
 
 
@@ -367,7 +367,7 @@ def test_a_card_says_when_shopify_last_rang_and_not_when_a_pull_of_ours_did(
     assert "Last news from Shopify –" in text(visitor.open("/"))
     ring(shop, "a", minutes=30)
     ring(shop, "b", minutes=20)
-    ring(shop, "pull:products/update:1:x", minutes=10)
+    ring(shop, "pull:products/create:1:x", minutes=10)
     ring(shop, "c", minutes=5, source="tiktok")
     jobs.claim(shop.pk, 8)
     assert last_heard(shop) == 20

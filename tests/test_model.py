@@ -452,9 +452,9 @@ class Life(RuleBasedStateMachine):
             self.work()
 
     def wait_for_skus(self) -> None:
-        """Every SKU has its variant again: an order that asks for one looks by itself, if only after hours."""
+        """Every SKU has its variant again: a pull finds it, if only after a quarter of an hour."""
         if Order.objects.filter(reason="sku_unmapped").exists():
-            self.time.forward(self.world, 6 * 3600 + 1)
+            self.time.forward(self.world, 15 * 60 + 1)
             self.work(8)
         for deeds in self.book.values():
             deeds.done.discard("unmapped")

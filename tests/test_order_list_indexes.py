@@ -171,9 +171,9 @@ def other_connector_off(connection: Connection) -> None:
 
 
 def product_event(connection: Connection) -> None:
-    inbox.product_changed(
-        InboxEvent(shop=connection.shop, source="shopify", key="p", topic="products/delete")
-    )
+    of = {"shop": connection.shop, "source": "shopify", "received_at": timezone.now() - timedelta(minutes=1)}
+    inbox.product_created(InboxEvent(key="p", topic="products/create", facts={"more": True}, **of))
+    inbox.product_deleted(InboxEvent(key="q", topic="products/delete", **of))
 
 
 def of_a_shop(plans) -> list[str]:

@@ -760,6 +760,19 @@ def test_included_fields_are_all_that_is_sent_and_all_that_counts_as_a_change(ho
     ]
 
 
+def test_of_the_things_in_a_list_only_the_fields_are_sent_that_are_named_with_a_dot(hook: Hook) -> None:
+    fields = ["id", "updated_at", "variants.sku"]
+    entry = {"topics": ["products/create"], "uri": "/w", "include_fields": fields}
+    with ShopifySandbox(
+        easy=True, app_url=hook.url, config={"webhooks": {"subscriptions": [entry]}}
+    ) as running:
+        app = App(running)
+        app.shop.add_product("Cup", [("Red", "CUP-R", "9.00"), ("Blue", "", "9.00")])
+        [sent] = deliveries(app)
+    assert sorted(sent.payload) == ["id", "updated_at", "variants"]
+    assert sent.payload["variants"] == [{"sku": "CUP-R"}, {"sku": ""}]
+
+
 def test_without_the_scope_a_topic_stays_silent(told: App, hook: Hook) -> None:
     told.shop.grant_scopes(["write_draft_orders", "write_orders"])
     told.shop.fulfill(told.order(), numbers=["1Z410E7W0392751591"])

@@ -72,7 +72,7 @@ def test_an_event_keeps_ids_and_status_words():
         ),
         ("draft_orders/delete", "draft_orders_delete", {"id": "gid://shopify/DraftOrder/1100000000001"}),
         ("refunds/create", "refunds_create", {"order_id": "gid://shopify/Order/6200000000001"}),
-        ("products/update", "products_update", {}),
+        ("products/create", "products_create", {"skus": ["TEE-BLK-M"], "more": False}),
         ("app/uninstalled", "app_uninstalled", {}),
         (
             "app/scopes_update",
@@ -149,6 +149,20 @@ def test_a_known_topic_without_its_fields_is_malformed(topic, body):
         deliver(topic, body)
 
 
+@pytest.mark.parametrize(
+    ("variants", "skus", "more"),
+    [
+        ([{"sku": "B"}, {"sku": "A"}, {"sku": "A"}], ["A", "B"], False),
+        ([{"sku": ""}, {"sku": None}, {}, {"sku": 7}, {"sku": "a\x00b"}, {"sku": "x" * 300}], [], False),
+        ([{"sku": "A"}] * 100, ["A"], True),
+        (None, [], False),
+    ],
+)
+def test_of_a_new_product_its_skus_are_kept_and_whether_there_may_be_more(variants, skus, more):
+    facts = deliver("products/create", {"id": 1, "title": "Mug", "variants": variants}).facts
+    assert facts == {"id": "gid://shopify/Product/1", "updated_at": "", "skus": skus, "more": more}
+
+
 def test_an_unknown_topic_is_an_event_without_facts():
     assert deliver("themes/publish", {"id": 1, "email": "ana@example.com"}).facts == {}
 
@@ -193,12 +207,13 @@ def test_every_subscribed_topic_is_read_and_asks_for_no_more_than_we_keep(config
             assert not {"email", "phone", "customer", "shipping_address"} & set(
                 subscription["include_fields"]
             )
-    assert topics - compliance == set(webhooks.READERS) - compliance - {"orders/updated", "products/update"}
+    assert topics - compliance == set(webhooks.READERS) - compliance - {"orders/updated"}
     assert compliance <= topics
 
 
 @pytest.mark.parametrize(
-    "name", ["fulfillments_create", "draft_orders_create", "orders_cancelled", "refunds_create"]
+    "name",
+    ["fulfillments_create", "draft_orders_create", "orders_cancelled", "refunds_create", "products_create"],
 )
 def test_the_fields_asked_for_are_enough(config, name):
     topic = "/".join(name.rsplit("_", 1))
@@ -207,4 +222,6 @@ def test_the_fields_asked_for_are_enough(config, name):
     )
     whole = example(name)
     narrow = {field: whole[field] for field in fields if field in whole}
+    if "variants.sku" in fields:
+        narrow["variants"] = [{"sku": variant["sku"]} for variant in whole["variants"]]
     assert deliver(topic, narrow).facts == deliver(topic, whole).facts

@@ -58,7 +58,11 @@ ORDERS = (WAITING, LEASED, RESTING)
 # name: what the orders look like, and what wakes them
 OF_ORDERS: dict[str, tuple[dict[str, Any], Callable[[Connection], Any]]] = {
     "a pull": ({}, seen_by_the_pull),
-    "a product": ({"reason": "sku_unmapped"}, lambda c: inbox.product_changed(event(c))),
+    "a new product": (
+        {"reason": "sku_unmapped", "detail": {"lines": [{"sku": "MUG"}]}},
+        lambda c: inbox.product_created(event(c, facts={"skus": ["MUG"]}, received_at=timezone.now() - HOUR)),
+    ),
+    "a product that is gone": ({"reason": "sku_conflict"}, lambda c: inbox.product_deleted(event(c))),
     "a setting": (
         {"reason": "sku_unmapped"},
         lambda c: preferences.save(c, Policy.from_json({"unmatched": "custom_line"}), "42"),

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 import shopify_app.client
 from connector import jobs
-from connector.models import Connection, Order, Parcel
+from connector.models import Connection, Order, Parcel, SkuLink
 from connector.transport import session
 from shopify_app.models import Shop
 from shopify_app.sandbox import DEMO_SHOP, ShopifySandbox
@@ -68,7 +68,7 @@ class World:
         """Let time go by, for the platforms and for us."""
         self.tiktok.clock.advance(seconds)
         self.shopify.clock.advance(seconds)
-        for model in (*ROWS, Shop, Seller):
+        for model in (*ROWS, Shop, Seller, SkuLink):
             columns = [f.name for f in model._meta.concrete_fields if isinstance(f, DateTimeField)]
             by = timedelta(seconds=seconds)
             model.objects.update(**{name: F(name) - by for name in columns})

@@ -544,6 +544,7 @@ RENDERERS: dict[str, Callable[[ShopState, Any], Body]] = {
     "orders/delete": _only_id,
     "orders/edited": _order,
     "orders/updated": _order,
+    "products/create": _product,
     "products/delete": _only_id,
     "products/update": _product,
     "refunds/create": _refund,

@@ -122,6 +122,7 @@ class ShopState:
             for name, sku, price in variants:
                 self._add_variant(product, name, sku, Decimal(price), stock, now)
             self.index_product(product)
+            self.announce("products/create", product)
             return product
 
     def edit_variant(self, gid: str, *, sku: str | None = None, price: str | None = None) -> Variant:

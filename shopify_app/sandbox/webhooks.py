@@ -191,11 +191,7 @@ class Deliverer:
         body = render()
         event_id = self._uuid()
         for wanted in takers:
-            cut = (
-                {k: v for k, v in body.items() if k in wanted.include_fields}
-                if wanted.include_fields
-                else body
-            )
+            cut = _cut(body, wanted.include_fields) if wanted.include_fields else body
             raw = json.dumps(cut, ensure_ascii=False, separators=(",", ":")).encode()
             if self._changed_for(wanted, shop, body, raw):
                 self._queue(self._message(shop, wanted, raw, event_id))
@@ -322,6 +318,16 @@ class Deliverer:
 
     def _uuid(self) -> str:
         return str(uuid.UUID(int=self.platform.random.getrandbits(128), version=4))
+
+
+def _cut(body: Any, fields: Sequence[str]) -> Any:
+    """The fields that are asked for; one within another is named with a dot, also in each thing of a list."""
+    inner: dict[str, list[str]] = {}
+    for name, _, rest in (path.partition(".") for path in fields):
+        inner.setdefault(name, []).extend([rest] if rest else [])
+    if isinstance(body, list):
+        return [_cut(thing, fields) for thing in body]
+    return {k: _cut(v, inner[k]) if inner[k] else v for k, v in body.items() if k in inner}
 
 
 def _may_have(shop: ShopState, topic: str) -> bool:
