@@ -52,7 +52,7 @@ def received(order: Order) -> None:
     if choice.reason:
         cancel_requests.read_deadline(order, source)
         facts = observed(order, source) | priced(order, source)
-        return order.ask(choice.reason, choice.detail, cancel_requests.next_read(order, source), **facts)
+        return order.ask(choice.reason, choice.detail, request_due(source), **facts)
     if earlier := find_earlier(order):
         return adopt_hit(order, source, earlier)
     return create(order, source, content_for(order, source, choice))
