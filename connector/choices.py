@@ -1,6 +1,7 @@
 """What a person may decide about an order or a parcel. A choice is a fact on the row; the row's own step acts on it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
@@ -41,6 +42,18 @@ PARCEL_NEWS = (
 TIKTOK_KEEPS = ("tiktok_ships", "address_masked")  # no choice brings these into Shopify
 
 
+def choose(choice: str, order: Order, by: str) -> bool:
+    """Do one of CHOICES, if it fits the order as it stands now: a page may be older. Whether it was done."""
+    with transaction.atomic():
+        now = Order.objects.select_for_update(no_key=True).get(pk=order.pk)
+        fits = CHOICES[choice].fits(now)
+        if fits:
+            CHOICES[choice].do(now, by)
+    if fits:
+        bell.ring(order.shop_id)  # what was rung for before the end of the transaction was not to be seen yet
+    return fits
+
+
 def look_again(order: Order, by: str) -> None:
     """Read both platforms again, now, and try what stopped once more."""
     with transaction.atomic():
@@ -73,7 +86,7 @@ def importable(order: Order) -> bool:
     """Whether a person's choice can bring the order into Shopify."""
     if order.state in KEPT_OUT:
         return order.reason not in TIKTOK_KEEPS
-    return bool(order.reason) and reason(order.reason).action == IMPORT
+    return answers(order, IMPORT)
 
 
 def restore(order: Order, by: str) -> None:
@@ -93,7 +106,7 @@ def complete_anyway(order: Order, by: str) -> None:
 
 
 def answers(order: Order, action: str) -> bool:
-    """Whether the order is still a draft, and its reason is dealt with by this button."""
+    """Whether the order is no Shopify order yet, and its reason is dealt with by this button."""
     return order.state in BEFORE_THE_ORDER and bool(order.reason) and reason(order.reason).action == action
 
 
@@ -118,6 +131,11 @@ def skip(order: Order, by: str) -> None:
     bell.ring(order.shop_id)
 
 
+def dismissible(order: Order) -> bool:
+    """Whether a person can only take note of what stands against the order."""
+    return order.reason in ORDER_NEWS
+
+
 def dismiss(order: Order, by: str) -> None:
     """A person has seen what stands against the order: it is shown again when its figures change."""
     if not order.reason:
@@ -126,6 +144,26 @@ def dismiss(order: Order, by: str) -> None:
         note(order, f"dismiss {order.reason}", by)
         order.wake(dismissed=order.dismissed | {order.reason: order.detail})
     bell.ring(order.shop_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """For which orders it means anything, and what it does."""
+
+    fits: Callable[[Order], bool]
+    do: Callable[[Order, str], None]
+
+
+# What a person may choose for an order, as the routes name it.
+CHOICES = {
+    "look-again": Choice(lambda order: True, look_again),
+    "import": Choice(importable, import_anyway),
+    "restore": Choice(restorable, restore),
+    "complete-anyway": Choice(completable, complete_anyway),
+    "skip": Choice(skippable, skip),
+    "leave": Choice(lambda order: order.state == OrderState.OFFERED, skip),
+    "dismiss": Choice(dismissible, dismiss),
+}
 
 
 def send_anyway(parcel: Parcel, by: str) -> None:

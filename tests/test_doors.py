@@ -41,7 +41,7 @@ def guarded() -> list[URLPattern]:
 def addresses(route: URLPattern, planted: dict[str, Any]) -> Iterator[str]:
     """The route with the planted rows' keys, once for each word that it takes. KeyError: nobody planted such a row."""
     words = {
-        "choose": {"choice": order.CHOICES},
+        "choose": {"choice": order.SAID},
         "choose-parcel": {"choice": parcels.CHOICES},
         "choose-many": {"choice": orders.MANY},
         "decide-older": {"do": older.CHOICES},

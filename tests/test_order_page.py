@@ -267,6 +267,33 @@ def test_an_order_is_kept_out_when_a_person_says_so(connection, visitor):
     assert order.skip and order.due_at and order.log.get().by == "42"
 
 
+# What an open dialog may still ask for when the order has gone on.
+TOO_LATE = [
+    ("skip", OrderState.FINALIZED, ""),
+    ("skip", OrderState.CANCELLED, ""),
+    ("import", OrderState.ON_HOLD, ""),
+    ("import", OrderState.FINALIZED, "unknown_kind"),
+    ("import", OrderState.SKIPPED, "tiktok_ships"),
+    ("restore", OrderState.FINALIZED, "draft_edited"),
+    ("complete-anyway", OrderState.ON_HOLD, ""),
+    ("complete-anyway", OrderState.FINALIZED, "address_missing"),
+    ("dismiss", OrderState.FINALIZED, ""),
+    ("dismiss", OrderState.ON_HOLD, "sku_unmapped"),
+]
+
+
+@pytest.mark.parametrize(("choice", "state", "reason"), TOO_LATE)
+def test_a_choice_that_means_nothing_for_the_order_any_more_does_nothing_and_says_so(
+    connection, visitor, choice, state, reason
+):
+    order = plant(connection, "577000000000000123", state, reason=reason)
+    before = Order.objects.values().get()
+    said = toast(visitor.post(f"/orders/{order.pk}/{choice}"))
+    assert said == "Order 577000000000000123 has changed meanwhile; nothing was done."
+    assert Order.objects.values().get() == before
+    assert not order.log.exists()
+
+
 def test_a_number_is_tried_again_and_a_remark_marked_as_seen(connection, visitor):
     order = plant(connection, "577000000000000123", OrderState.FINALIZED)
     waiting = ship(order, reason="tracking_refused", attempts=4)

@@ -13,7 +13,7 @@ from connector.models import Order
 from connector.states import OrderState
 
 AT_ONCE = 100
-CHOICES = {"import": choices.import_anyway, "leave": choices.skip}
+CHOICES = ("import", "leave")
 
 
 @require_safe
@@ -30,10 +30,9 @@ def decide(request: EmbeddedRequest, do: str) -> HttpResponse:
         raise Http404
     keys = keys_of(request.POST.getlist("order"))[:AT_ONCE]
     ticked = list(offered(request).filter(pk__in=keys))
-    for order in ticked:
-        CHOICES[do](order, request.user_id)
+    decided = sum(choices.choose(do, order, request.user_id) for order in ticked)
     response = page(request, but={order.pk for order in ticked})
-    return trigger_client_event(response, "toast", {"words": done(len(ticked), wanted=do == "import")})
+    return trigger_client_event(response, "toast", {"words": done(decided, wanted=do == "import")})
 
 
 def page(request: EmbeddedRequest, but: set[int] | None = None) -> HttpResponse:

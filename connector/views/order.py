@@ -58,30 +58,30 @@ def live(request: EmbeddedRequest, order_id: int) -> dict[str, Any]:
         "may_restore": choices.restorable(order),
         "may_complete": choices.completable(order),
         "may_skip": choices.skippable(order),
-        "may_dismiss": order.reason in choices.ORDER_NEWS,
+        "may_dismiss": choices.dismissible(order),
         "parcel_news": choices.PARCEL_NEWS,
     }
     text = render_to_string("connector/_order.html", shown)
     return shown | {"text": text, "seen": mark(text)}
 
 
-# What a person may choose, as the route names it.
-CHOICES = {
-    "look-again": (choices.look_again, _("Looking at order %(id)s now")),
-    "import": (choices.import_anyway, _("Order %(id)s will be imported")),
-    "restore": (choices.restore, _("The draft of order %(id)s is put back")),
-    "complete-anyway": (choices.complete_anyway, _("Order %(id)s will be completed")),
-    "skip": (choices.skip, _("Order %(id)s is kept out of Shopify")),
-    "dismiss": (choices.dismiss, _("Marked as seen for order %(id)s")),
+# What is said of a choice that was made; the route takes these.
+SAID = {
+    "look-again": _("Looking at order %(id)s now"),
+    "import": _("Order %(id)s will be imported"),
+    "restore": _("The draft of order %(id)s is put back"),
+    "complete-anyway": _("Order %(id)s will be completed"),
+    "skip": _("Order %(id)s is kept out of Shopify"),
+    "dismiss": _("Marked as seen for order %(id)s"),
 }
+TOO_LATE = _("Order %(id)s has changed meanwhile; nothing was done.")
 
 
 @require_POST
 @embedded
 def choose(request: EmbeddedRequest, order_id: int, choice: str) -> HttpResponse:
     order = get_object_or_404(Order, shop=request.shop, pk=order_id)
-    if choice not in CHOICES:
+    if choice not in SAID:
         raise Http404
-    do, words = CHOICES[choice]
-    do(order, request.user_id)
+    words = SAID[choice] if choices.choose(choice, order, request.user_id) else TOO_LATE
     return toast(words % {"id": order.tiktok_id})

@@ -92,11 +92,8 @@ def choose_many(request: EmbeddedRequest, choice: str) -> HttpResponse:
         raise Http404
     keys = keys_of(request.POST.getlist("order"))[: listing.PAGE_SIZE]
     chosen = list(Order.objects.filter(shop=request.shop, pk__in=keys))
-    fits, do, words = MANY[choice]
-    fitting = [order for order in chosen if fits(order)]
-    for order in fitting:
-        do(order, request.user_id)
-    return toast(f"{words(len(fitting))} {left_as_they_are(len(chosen) - len(fitting))}".strip())
+    done = sum(choices.choose(choice, order, request.user_id) for order in chosen)
+    return toast(f"{MANY[choice](done)} {left_as_they_are(len(chosen) - done)}".strip())
 
 
 def looking(n: int) -> str:
@@ -115,10 +112,5 @@ def left_as_they_are(n: int) -> str:
     return ngettext("%(n)s stays as it is.", "%(n)s stay as they are.", n) % {"n": n} if n else ""
 
 
-Many = tuple[Callable[[Order], bool], Callable[[Order, str], None], Callable[[int], str]]
-# What a person may choose for many orders, as the route names it: for which it means anything, and what is said.
-MANY: dict[str, Many] = {
-    "look-again": (lambda order: True, choices.look_again, looking),
-    "import": (choices.importable, choices.import_anyway, imported),
-    "skip": (choices.skippable, choices.skip, kept_out),
-}
+# What a person may choose for many orders, as the route names it, and what is said then.
+MANY: dict[str, Callable[[int], str]] = {"look-again": looking, "import": imported, "skip": kept_out}
