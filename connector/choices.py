@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from connector import carriers, parcels
 from connector.models import CarrierLink, Connection, Order, OrderLog, Parcel, SkuLink
+from connector.preferences import log
 from connector.reasons import FINALIZE_ANYWAY, IMPORT, RESTORE_DRAFT, reason
 from connector.states import KEPT_OUT, OrderState, ParcelState
 from connector.wake import bell
@@ -274,22 +275,27 @@ def lines_of(order: Order) -> list[dict[str, str]]:
     return lines
 
 
-def unlink_sku(connection: Connection, sku_id: str) -> None:
+def unlink_sku(connection: Connection, sku_id: str, by: str) -> None:
     """Forget the variant. Orders in Shopify stay as they are; the next one is matched by SKU again."""
-    SkuLink.objects.filter(connection=connection, sku_id=sku_id).update(
-        variant_gid="", variant_title="", by_hand=False
-    )
+    with transaction.atomic():
+        known = SkuLink.objects.linked().filter(connection=connection, sku_id=sku_id).select_for_update()
+        for sku in known:
+            name, title = sku.seller_sku or sku_id, sku.variant_title or sku.variant_gid
+            log(connection, by, {f"product {name}": [title, ""]})
+        known.update(variant_gid="", variant_title="", by_hand=False)
 
 
-def link_carrier(connection: Connection, company: str, provider_id: str, provider_name: str) -> int:
+def link_carrier(connection: Connection, company: str, provider_id: str, provider_name: str, by: str) -> int:
     """Say which provider a Shopify carrier name means. Wakes the parcels that waited for it."""
     key = carriers.normalise(company)
     with transaction.atomic():
+        former = CarrierLink.objects.filter(connection=connection, company=key).first()
         CarrierLink.objects.update_or_create(
             connection=connection,
             company=key,
             defaults={"provider_id": provider_id, "provider_name": provider_name},
         )
+        log(connection, by, {f"carrier {key}": [former.provider_name if former else "", provider_name]})
         waiting = connection.asking_parcels().filter(reason__in=WAITING_FOR_CARRIERS)
         woken = [parcel for parcel in waiting if carriers.normalise(parcel.company) == key]
         for parcel in woken:
@@ -298,6 +304,11 @@ def link_carrier(connection: Connection, company: str, provider_id: str, provide
     return len(woken)
 
 
-def unlink_carrier(connection: Connection, company: str) -> None:
+def unlink_carrier(connection: Connection, company: str, by: str) -> None:
     """Forget what the merchant said of a carrier name: it is resolved by list, table and number again."""
-    CarrierLink.objects.filter(connection=connection, company=carriers.normalise(company)).delete()
+    key = carriers.normalise(company)
+    with transaction.atomic():
+        former = CarrierLink.objects.filter(connection=connection, company=key).first()
+        if former is not None:
+            former.delete()
+            log(connection, by, {f"carrier {key}": [former.provider_name, ""]})

@@ -21,7 +21,8 @@ import tiktok.client
 import tiktok.errors
 import tiktok.models
 from connector.models import DELETE, DISCONNECTED, Connection, Consent, Order
-from connector.states import LIFTED_BY_A_REINSTALL, OrderState
+from connector.preferences import Changes, log
+from connector.states import LIFTED_BY_A_REINSTALL, OrderState, Pause
 from connector.transport import session as transport
 from connector.wake import bell
 from connector.work import wake_all
@@ -222,7 +223,7 @@ def connect(consent: Consent, shop: tiktok.models.Shop, *, may_move: bool) -> Co
     for other in others:
         if not may_move:
             raise ConnectedElsewhere
-        turn_off(other, moved_to=consent.shop.domain if consent.shop else "")
+        turn_off(other, consent.user, moved_to=consent.shop.domain if consent.shop else "")
     connection, new = Connection.objects.get_or_create(
         shop=consent.shop,
         tiktok_shop=shop,
@@ -236,6 +237,10 @@ def connect(consent: Consent, shop: tiktok.models.Shop, *, may_move: bool) -> Co
 def renew(connection: Connection, consent: Consent) -> None:
     """Same pair again: go on where it paused, or, if it was off, take orders from now on."""
     facts: dict[str, object] = {"connected_by": consent.user}
+    changes: Changes = {} if connection.active else {"connected": [False, True]}
+    if connection.paused:
+        changes["paused"] = [True, False]
+    log(connection, consent.user, changes)
     if not connection.active:
         known = {k: v for k, v in connection.settings.items() if k not in ("held_drafts", "moved_to")}
         facts |= {"active": True, "started_at": timezone.now(), "settings": known}
@@ -264,28 +269,36 @@ def reinstalled(shop: Shop) -> None:
 # ---- and how it stops ------------------------------------------------------------------------------------------------
 
 
-def disconnect(connection: Connection, drafts: str) -> None:
+def disconnect(connection: Connection, drafts: str, by: str) -> None:
     """Take no more orders. Held drafts stay as they are, or are deleted; orders in Shopify still get their tracking."""
     with transaction.atomic():
-        turn_off(connection, held_drafts=drafts)
+        turn_off(connection, by, held_drafts=drafts)
         if drafts == DELETE:
             shop = connection.shop_id  # the index by state is a shop's
             wake_all(Order.objects.filter(shop=shop, connection=connection, state=OrderState.ON_HOLD))
     bell.ring(connection.shop_id)
 
 
-def turn_off(connection: Connection, **why: str) -> None:
+def turn_off(connection: Connection, by: str, **why: str) -> None:
     connection.settings = connection.settings | why
     connection.active = False
-    connection.save(update_fields=["settings", "active"])
+    with transaction.atomic():
+        connection.save(update_fields=["settings", "active"])
+        log(connection, by, {"connected": [True, False]} | {name: ["", words] for name, words in why.items()})
 
 
-def go_on(connection: Connection) -> None:
-    """A person looked at what stopped the connection, and says: go on."""
-    now = timezone.now()
+def go_on(connection: Connection, by: str) -> None:
+    """A person looked at what stopped the connection, and says: go on. A pause by hand is lifted as such only."""
+    changes: Changes = {}
     with transaction.atomic():
         if connection.other_connector and connection.other_connector_accepted_at is None:
-            Connection.objects.filter(pk=connection.pk).update(other_connector_accepted_at=now)
+            mine = Connection.objects.filter(pk=connection.pk)
+            mine.update(other_connector_accepted_at=timezone.now())
             wake_all(connection.asking().filter(reason="other_connector"))
-        connection.resume()
+            changes["other_connector_accepted"] = [False, True]
+        if connection.paused_reason != Pause.BY_A_PERSON:
+            if connection.paused:
+                changes["paused"] = [True, False]
+            connection.resume()
+        log(connection, by, changes)
     bell.ring(connection.shop_id)

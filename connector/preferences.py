@@ -28,7 +28,7 @@ def save(connection: Connection, policy: Policy, by: str) -> Changes:
             return {}
         row.settings = row.settings | {name: value for name, (_old, value) in changes.items()}
         row.save(update_fields=["settings"])
-        ConnectionLog.objects.create(connection=row, by=by, changes=changes)
+        log(row, by, changes)
         free(row, changes)
     connection.settings = row.settings
     bell.ring(connection.shop_id)
@@ -49,11 +49,17 @@ def free(connection: Connection, changes: Changes) -> None:
 def pause(connection: Connection, by: str) -> None:
     """Take no order in and send no number out until a person resumes."""
     connection.pause(Pause.BY_A_PERSON)
-    ConnectionLog.objects.create(connection=connection, by=by, changes={"paused": [False, True]})
+    log(connection, by, {"paused": [False, True]})
 
 
 def resume(connection: Connection, by: str) -> None:
     with transaction.atomic():
         connection.resume()
-        ConnectionLog.objects.create(connection=connection, by=by, changes={"paused": [True, False]})
+        log(connection, by, {"paused": [True, False]})
     bell.ring(connection.shop_id)
+
+
+def log(connection: Connection, by: str, changes: Changes) -> None:
+    """Remember who changed what, by name: [old, new]; a name may say after a space which one is meant."""
+    if changes:
+        ConnectionLog.objects.create(connection=connection, by=by, changes=changes)

@@ -291,7 +291,7 @@ def test_a_connector_that_is_gone_holds_nothing_up_after_connecting_again(worlds
 def test_a_connector_that_a_person_said_is_off_asks_again_only_when_it_went_on(worlds):
     world = worlds(other_connector="skuiq")
     made_earlier(world, timedelta(minutes=1))
-    consent.go_on(Connection.objects.get())
+    consent.go_on(Connection.objects.get(), "7")
     connect_again(world)
     assert world.placed().state == State.ON_HOLD
     assert Connection.objects.get().other_connector_accepted_at is not None
@@ -393,7 +393,7 @@ def test_a_definition_that_shopify_does_not_answer_about_holds_the_imports_up_fo
 def moved(world: World) -> Shop:
     """Another store takes the TikTok shop over."""
     other = Shop.objects.create(domain="other-store.myshopify.com", currencies=["USD"])
-    consent.turn_off(Connection.objects.get(), moved_to=other.domain)
+    consent.turn_off(Connection.objects.get(), "7", moved_to=other.domain)
     Connection.objects.create(shop=other, tiktok_shop=world.connection.tiktok_shop, due_at=None)
     return other
 
@@ -411,7 +411,7 @@ def test_a_finalized_order_of_the_former_store_still_gets_its_tracking_and_hears
 
 def test_a_disconnected_shops_fulfillment_that_nobody_told_us_of_is_still_found(world):
     order = world.finalized()
-    consent.disconnect(Connection.objects.get(), "keep")
+    consent.disconnect(Connection.objects.get(), "keep", "7")
     world.shopify.webhooks.drop(20)
     world.store.fulfill(order.order_gid, company="UPS", numbers=[UPS])
     world.after(301)
@@ -421,7 +421,7 @@ def test_a_disconnected_shops_fulfillment_that_nobody_told_us_of_is_still_found(
 
 
 def test_a_disconnected_shop_takes_no_new_orders(world):
-    consent.disconnect(Connection.objects.get(), "keep")
+    consent.disconnect(Connection.objects.get(), "keep", "7")
     world.tiktok.place_order()
     world.settle()
     assert Order.objects.count() == 0

@@ -372,6 +372,8 @@ def test_a_shop_of_another_store_is_named_and_moved_only_when_that_is_ticked(tik
     visitor.post("/tiktok/confirm", ticket=ticket, move=[shop_id])
     first.refresh_from_db()
     assert not first.active and first.settings["moved_to"] == DOMAIN
+    moved = first.log.get()
+    assert (moved.by, moved.changes) == ("42", {"connected": [True, False], "moved_to": ["", DOMAIN]})
     assert Connection.objects.get(active=True).shop.domain == DOMAIN
     assert f"Its new orders go to {DOMAIN}" in text(Visitor(OTHER).open("/"))
 
@@ -387,6 +389,7 @@ def test_connecting_again_resumes_what_was_paused_with_new_ciphers(tiktok, visit
     order.refresh_from_db()
     assert again.pk == connection.pk and again.paused_reason == "" and again.started_at == started
     assert again.tiktok_shop.cipher != cipher
+    assert again.log.get().changes == {"paused": [True, False]}
     assert order.due_at <= timezone.now() and order.last_error == ""
 
 

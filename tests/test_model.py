@@ -296,7 +296,7 @@ class Life(RuleBasedStateMachine):
     def link_or_unlink_the_mug(self) -> None:
         for known in SkuLink.objects.filter(seller_sku=MUG):
             if self.linked:
-                choices.unlink_sku(known.connection, known.sku_id)
+                choices.unlink_sku(known.connection, known.sku_id, "7")
             else:
                 gid = variant_of(self.world, MUG)
                 choices.link_sku(known.connection, known.sku_id, gid, "Mug", by="7")

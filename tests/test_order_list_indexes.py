@@ -155,7 +155,7 @@ def resumed(connection: Connection) -> None:
 
 
 def connected_again(connection: Connection) -> None:
-    consent.disconnect(connection, "delete")
+    consent.disconnect(connection, "delete", "42")
     consent.renew(connection, SimpleNamespace(user="42"), connection.tiktok_shop)
 
 
@@ -167,7 +167,7 @@ def changed_settings(connection: Connection) -> None:
 
 def other_connector_off(connection: Connection) -> None:
     connection.other_connector = {"tag": "skuiq", "order": "#1"}
-    consent.go_on(connection)
+    consent.go_on(connection, "42")
 
 
 def product_event(connection: Connection) -> None:
@@ -186,7 +186,7 @@ UNSEEN: dict[str, Callable[[Connection], Any]] = {
     "the purge": lambda _: clock.purge(timezone.now()),
     "a product": product_event,
     "a linked sku": lambda one: choices.link_sku(one, "1", "gid://v", "Mug", "42"),
-    "a linked carrier": lambda one: choices.link_carrier(one, "pony", "1", "Pony"),
+    "a linked carrier": lambda one: choices.link_carrier(one, "pony", "1", "Pony", "42"),
     "settings": changed_settings,
     "going on": other_connector_off,
     "the end of a pause": resumed,

@@ -237,7 +237,7 @@ def test_the_pull_sees_a_number_that_stands_again_after_its_fulfillment_had_fail
 def test_a_carrier_the_merchant_linked_is_used_from_then_on(world):
     order = world.finalized()
     ship(world, order, "Bob with a bike", "BOB-1234")
-    woken = choices.link_carrier(world.connection, "Bob with a bike", provider_id(world, "Veho"), "Veho")
+    woken = choices.link_carrier(world.connection, "Bob with a bike", provider_id(world, "Veho"), "Veho", "7")
     world.settle()
     assert woken == 1
     assert world.parcel(order).state == State.ACCEPTED

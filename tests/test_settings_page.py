@@ -1,16 +1,17 @@
 """The settings of a connection: shown, checked beside the field, saved with a log, acted on."""
 
 import json
+import re
 
 import pytest
 
-from connector.models import Connection, ConnectionLog, Parcel
+from connector.models import CarrierLink, Connection, ConnectionLog, Parcel, SkuLink
 from connector.policy import Policy
 from connector.states import OrderState
 from shopify_app.models import Shop
 from tests.planting import connect, plant
 from tests.shopify_script import make_shop
-from tests.visits import Visitor
+from tests.visits import Visitor, text
 
 PROVIDERS = [{"id": "7117858858072016686", "name": "USPS"}, {"id": "7117859084333745966", "name": "UPS"}]
 GOOD = {
@@ -189,6 +190,75 @@ def test_pausing_and_resuming_is_logged_and_wakes_what_waited(connection, visito
         {"paused": [False, True]},
         {"paused": [True, False]},
     ]
+
+
+@pytest.mark.parametrize("path", ["/", "/orders", "/connections"])
+def test_a_pause_by_hand_is_lifted_where_it_is_told_by_the_button_of_that_name(connection, visitor, path):
+    visitor.post(f"/connections/{connection.pk}/pause")
+    page = visitor.open(path).content.decode()
+    form = re.search(r'<form action="([^"]+)" method="post"><s-button [^>]*>Resume</s-button></form>', page)
+    assert "Try again" not in page
+    visitor.post(form[1])
+    connection.refresh_from_db()
+    assert connection.paused_reason == ""
+    assert logged(connection)[-1] == ("42", {"paused": [True, False]})
+
+
+@pytest.mark.parametrize("path", ["/", "/orders", "/connections"])
+def test_what_a_platform_paused_is_tried_again_where_it_is_told(connection, visitor, path):
+    Connection.objects.update(paused_reason="shopify_access_lost")
+    page = visitor.open(path).content.decode()
+    visitor.post(re.search(r'<s-button [^>]*hx-post="([^"]+)"[^>]*>Try again</s-button>', page)[1])
+    assert Connection.objects.get().paused_reason == ""
+    assert logged(connection) == [("42", {"paused": [True, False]})]
+
+
+@pytest.mark.parametrize("path", ["/", "/orders", "/connections"])
+def test_a_lost_permission_has_the_way_to_renew_it_where_it_is_told(connection, visitor, path):
+    Connection.objects.update(paused_reason="tiktok_access_lost")
+    assert "Connect again (US shop)" in text(visitor.open(path))
+
+
+def test_saying_that_the_other_app_is_off_lifts_no_pause_by_hand(connection, visitor):
+    Connection.objects.update(other_connector={"tag": "skuiq", "order": "#1007"})
+    visitor.post(f"/connections/{connection.pk}/pause")
+    visitor.post(f"/connections/{connection.pk}/resume")
+    connection.refresh_from_db()
+    assert connection.paused_reason == "connection_paused" and connection.other_connector_accepted_at
+    assert logged(connection)[-1] == ("42", {"other_connector_accepted": [False, True]})
+
+
+def logged(connection) -> list[tuple[str, dict]]:
+    return [(entry.by, entry.changes) for entry in connection.log.order_by("at")]
+
+
+def test_what_a_person_said_of_carriers_and_products_is_logged_in_words(connection, visitor):
+    sku = SkuLink.objects.create(
+        connection=connection,
+        sku_id="1729",
+        seller_sku="LINEN-TEE",
+        variant_gid="gid://1",
+        variant_title="Tee",
+    )
+    usps, ups = PROVIDERS
+    for provider in (ups["id"], usps["id"], ""):
+        visitor.post("/carriers/link", connection=connection.pk, company="Bob's Bikes", provider=provider)
+    for _twice in range(2):
+        visitor.post(f"/products/{sku.pk}/unlink")
+    assert not CarrierLink.objects.exists()
+    assert logged(connection) == [
+        ("42", {"carrier bobsbikes": ["", "UPS"]}),
+        ("42", {"carrier bobsbikes": ["UPS", "USPS"]}),
+        ("42", {"carrier bobsbikes": ["USPS", ""]}),
+        ("42", {"product LINEN-TEE": ["Tee", ""]}),
+    ]
+    said = text(visitor.open("/settings"))
+    assert "Carrier bobsbikes: UPS → USPS" in said and "Product LINEN-TEE: Tee → nothing" in said
+
+
+def test_disconnecting_is_logged_with_what_became_of_the_drafts(connection, visitor):
+    visitor.post(f"/connections/{connection.pk}/disconnect", drafts="delete")
+    assert logged(connection) == [("42", {"connected": [True, False], "held_drafts": ["", "delete"]})]
 
 
 def test_a_lost_permission_is_not_resumed_by_a_button(connection, visitor):

@@ -51,7 +51,7 @@ def renewed(connection: Connection) -> None:
 def said_go_on(connection: Connection) -> None:
     Connection.objects.filter(pk=connection.pk).update(other_connector={"tag": "skuiq", "order": "#1"})
     connection.refresh_from_db()
-    consent.go_on(connection)
+    consent.go_on(connection, "42")
 
 
 ORDERS = (WAITING, LEASED, RESTING)
@@ -70,7 +70,7 @@ OF_ORDERS: dict[str, tuple[dict[str, Any], Callable[[Connection], Any]]] = {
     "the end of a pause": ({"last_error": RESTS_IN_PAUSE}, Connection.resume),
     "a new consent": ({"last_error": DISCONNECTED}, renewed),
     "the other connector is off": ({"reason": "other_connector"}, said_go_on),
-    "a disconnect": ({"state": OrderState.ON_HOLD}, lambda c: consent.disconnect(c, "delete")),
+    "a disconnect": ({"state": OrderState.ON_HOLD}, lambda c: consent.disconnect(c, "delete", "42")),
 }
 OF_PARCELS: dict[str, tuple[dict[str, Any], Callable[[Connection], Any]]] = {
     "a setting": (

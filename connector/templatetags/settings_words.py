@@ -29,6 +29,12 @@ NAMES: dict[str, Promise] = {
     "alert_email": gettext_lazy("Alerts to"),
     "other_connector_tags": gettext_lazy("Tags of another connector"),
     "paused": gettext_lazy("Paused"),
+    "connected": gettext_lazy("Connected"),
+    "held_drafts": gettext_lazy("Draft orders on hold"),
+    "moved_to": gettext_lazy("Moved to"),
+    "other_connector_accepted": gettext_lazy("The other app is off"),
+    "carrier": gettext_lazy("Carrier"),
+    "product": gettext_lazy("Product"),
 }
 
 
@@ -40,9 +46,10 @@ def error(field: BoundField) -> str:
 
 @register.filter
 def changed(entry: ConnectionLog) -> Iterator[str]:
-    """A sentence for each setting: its name, old and new value."""
-    for name, (old, new) in entry.changes.items():
-        yield f"{NAMES.get(name, name)}: {plain(old)} → {plain(new)}"
+    """A sentence for each setting: its name, of some also which one is meant, old and new value."""
+    for what, (old, new) in entry.changes.items():
+        name, space, which = what.partition(" ")
+        yield f"{NAMES.get(name, name)}{space}{which}: {plain(old)} → {plain(new)}"
 
 
 def plain(value: Any) -> str:

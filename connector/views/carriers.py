@@ -65,10 +65,10 @@ def link(request: EmbeddedRequest) -> HttpResponse:
     if not carrier_names.is_name(company) or (provider_id and provider_id not in listed):
         return page(request, connection, company=company, problem=True)
     if not provider_id:
-        choices.unlink_carrier(connection, company)
+        choices.unlink_carrier(connection, company, request.user_id)
         words = _("%(company)s is resolved by itself again") % {"company": company}
         return trigger_client_event(page(request, connection), "toast", {"words": words})
-    woken = choices.link_carrier(connection, company, provider_id, listed[provider_id])
+    woken = choices.link_carrier(connection, company, provider_id, listed[provider_id], request.user_id)
     words = ngettext(
         "%(company)s means %(provider)s now. %(n)s waiting parcel goes on.",
         "%(company)s means %(provider)s now. %(n)s waiting parcels go on.",

@@ -39,7 +39,7 @@ def disconnect(request: EmbeddedRequest, connection_id: int) -> HttpResponse:
         context = {"connection": connection, "held": listing.count_of(held)}
         return render_page(request, "connector/disconnect.html", context)
     drafts = DELETE if request.POST.get("drafts") == DELETE else KEEP
-    consent.disconnect(connection, drafts)
+    consent.disconnect(connection, drafts, request.user_id)
     return redirect("connections")
 
 
@@ -47,7 +47,8 @@ def disconnect(request: EmbeddedRequest, connection_id: int) -> HttpResponse:
 @embedded
 def resume(request: EmbeddedRequest, connection_id: int) -> HttpResponse:
     """Go on after a person dealt with what stopped the connection."""
-    consent.go_on(get_object_or_404(Connection, shop=request.shop, pk=connection_id, active=True))
+    connection = get_object_or_404(Connection, shop=request.shop, pk=connection_id, active=True)
+    consent.go_on(connection, request.user_id)
     return redirect("home")
 
 

@@ -108,7 +108,7 @@ def search(request: EmbeddedRequest, sku: SkuLink, *, gone: bool = False) -> Htt
 @embedded
 def unlink(request: EmbeddedRequest, sku_key: int) -> HttpResponse:
     sku = sku_of(request, sku_key)
-    choices.unlink_sku(sku.connection, sku.sku_id)
+    choices.unlink_sku(sku.connection, sku.sku_id, request.user_id)
     words = _("No longer linked. The next order with this SKU is matched by its SKU again.")
     return back(request, sku.connection, Wish.from_query(request.POST), words)
 
