@@ -26,6 +26,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_safe
 from django_htmx.http import push_url, reselect, reswap, retarget, trigger_client_event
 from django_htmx.middleware import HtmxDetails
+from structlog.contextvars import bound_contextvars
 
 import shopify_app.errors
 import tiktok.errors
@@ -50,6 +51,7 @@ class EmbeddedRequest(HttpRequest):
     user_id: str
     htmx: HtmxDetails
     nonce: str
+    reference: str  # a mark of this visit in the log, for a person to quote
 
 
 P = ParamSpec("P")
@@ -67,7 +69,8 @@ def embedded(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespons
             visitor = auth.verify_session_token(token)
         except auth.InvalidToken:
             return dressed(ask_for_token(visit), visit, hinted_shop(visit))
-        response = answered(visit, visitor, token, lambda: view(visit, *args, **kwargs))
+        with bound_contextvars(reference=visit.reference):  # what the platforms answer is logged with it
+            response = answered(visit, visitor, token, lambda: view(visit, *args, **kwargs))
         return dressed(response, visit, visitor.shop)
 
     return framed
@@ -77,6 +80,7 @@ def prepared(request: HttpRequest) -> EmbeddedRequest:
     visit = cast(EmbeddedRequest, request)
     visit.htmx = HtmxDetails(request)
     visit.nonce = secrets.token_urlsafe(16)
+    visit.reference = secrets.token_hex(4)
     return visit
 
 
@@ -114,7 +118,7 @@ def answered(
     except REJECTED as error:
         return trouble(request, 502, error.public)
     except Exception:
-        log.exception("embedded page failed", extra={"path": request.path})
+        log.exception("embedded page failed", extra={"path": request.path, "reference": request.reference})
         return trouble(request, 500)
 
 
@@ -187,11 +191,30 @@ def render_page(
 
 def trouble(request: EmbeddedRequest, status: int, words: str = "") -> HttpResponse:
     """What happened and what to do, as a page; where htmx asked, above the page that is there."""
-    context = {"status": status, "words": words}
+    told = {"status": status, "reference": request.reference}
+    log.info("embedded page refused", extra=told | {"path": request.path})
+    context = told | {"words": words, "again": again(request)}
     if not request.htmx:
         return render_page(request, "connector/trouble.html", context, status)
     response = render_page(request, "connector/_trouble.html", context, status)
     return push_url(reselect(reswap(retarget(response, "#trouble"), "innerHTML"), "s-banner"), False)
+
+
+def again(request: EmbeddedRequest) -> str:
+    """The address of the page to try again; nothing for what would act again, and for what is not ours."""
+    if request.method not in ("GET", "HEAD"):
+        return ""
+    part = request.htmx and not request.htmx.boosted
+    around = urlsplit(request.htmx.current_url or "")._replace(scheme="", netloc="").geturl() if part else ""
+    address = tokenless(around if part else request.get_full_path())
+    return address if is_ours(address) else ""
+
+
+def tokenless(address: str) -> str:
+    """A path and query without the session token. Not parsed: it may be what could not be."""
+    path, _mark, query = address.partition("?")
+    kept = "&".join(part for part in query.split("&") if not part.startswith("id_token="))
+    return f"{path}?{kept}" if kept else path
 
 
 def toast(words: str | Promise) -> HttpResponse:
