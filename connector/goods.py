@@ -1,6 +1,7 @@
 """What was ordered, and which Shopify variant each TikTok product is linked to."""
 
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -32,20 +33,40 @@ class Item:
 
 def items(order: Order) -> list[Item]:
     """The lines of an order, equal units together, in TikTok's order."""
-    units: dict[Key, int] = {}
-    for key in map(key_of, units_of(order)):
-        units[key] = units.get(key, 0) + 1
-    skus = {key[1] for key in units}
-    links = SkuLink.objects.linked().filter(connection=order.connection_id, sku_id__in=skus)
-    variants = dict(links.values_list("sku_id", "variant_title"))
-    return [item(order, key, quantity, variants) for key, quantity in units.items()]
+    return items_of([order])[order.pk]
 
 
-def units_of(order: Order) -> list[dict[str, Any]]:
+def items_of(orders: Sequence[Order]) -> Mapping[int, list[Item]]:
+    """Those of several orders, by the order's key."""
+    units = units_of(orders)
+    keys = {order.pk: Counter(map(key_of, units[order.pk])) for order in orders}
+    skus = {key[1] for counted in keys.values() for key in counted}
+    links = SkuLink.objects.linked().filter(connection__in={order.connection_id for order in orders})
+    variants: defaultdict[int, dict[str, str]] = defaultdict(dict)
+    for connection, sku_id, title in links.filter(sku_id__in=skus).values_list(
+        "connection_id", "sku_id", "variant_title"
+    ):
+        variants[connection][sku_id] = title
+    return {
+        order.pk: [
+            item(order, key, quantity, variants[order.connection_id])
+            for key, quantity in keys[order.pk].items()
+        ]
+        for order in orders
+    }
+
+
+def units_of(orders: Sequence[Order]) -> Mapping[int, list[dict[str, Any]]]:
     """The units that Shopify was given; before that, those of TikTok's last word."""
     fields = ("title", "sku_id", "seller_sku", "price", "is_gift", "cancelled")
-    given = list(OrderLine.objects.filter(order=order).order_by("pk").values(*fields))
-    return given or [line | {"price": line["sale_price"]} for line in order.money.get("lines", [])]
+    given: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
+    for unit in OrderLine.objects.filter(order__in=orders).order_by("pk").values("order_id", *fields):
+        given[unit["order_id"]].append(unit)
+    return {order.pk: given[order.pk] or told_by_tiktok(order) for order in orders}
+
+
+def told_by_tiktok(order: Order) -> list[dict[str, Any]]:
+    return [line | {"price": line["sale_price"]} for line in order.money.get("lines", [])]
 
 
 def key_of(unit: Mapping[str, Any]) -> Key:

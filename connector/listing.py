@@ -111,9 +111,16 @@ class Wish:
 
 def page_of(shop: Shop, wish: Wish) -> Page:
     """The orders of a shop that the wish is about, newest first, 50 at a time."""
-    upwards = Cursor.read(wish.before)
-    start = upwards or Cursor.read(wish.after)
-    found = taken(shop, wish, start, bool(upwards))
+    lists = [rows.only(*OF_ORDER) for rows in sources(shop, wish)]
+    page = paged(lists, wish.after, wish.before)
+    return replace(page, parcels=parcels_of(page.orders))
+
+
+def paged(lists: Sequence[QuerySet[Order]], after: str, before: str) -> Page:
+    """A page of lists that share no order, from one of the cursors on."""
+    upwards = Cursor.read(before)
+    start = upwards or Cursor.read(after)
+    found = taken(lists, start, bool(upwards))
     orders, more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
     if upwards:
         orders.reverse()
@@ -121,18 +128,15 @@ def page_of(shop: Shop, wish: Wish) -> Page:
         return Page([])
     return Page(
         orders,
-        parcels_of(orders),
         before=Cursor.of(orders[0]).text if (more if upwards else start) else "",
         after=Cursor.of(orders[-1]).text if (upwards or more) else "",
     )
 
 
-def taken(shop: Shop, wish: Wish, start: "Cursor | None", upwards: bool) -> list[Order]:
+def taken(lists: Sequence[QuerySet[Order]], start: "Cursor | None", upwards: bool) -> list[Order]:
     """One row more than a page from the start on: that there is a next page needs no count."""
     limit = PAGE_SIZE + 1
-    first, *others = [
-        part.only(*OF_ORDER)[:limit] for rows in sources(shop, wish) for part in parts(rows, start, upwards)
-    ]
+    first, *others = [part[:limit] for rows in lists for part in parts(rows, start, upwards)]
     rows = first.union(*others, all=True) if others else first
     return sorted(rows, key=place, reverse=not upwards)[:limit]
 

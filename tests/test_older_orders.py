@@ -1,12 +1,15 @@
 """Orders from before the connection: listed, imported or left by choice; and the permission that ends soon."""
 
+import html
 import json
+import re
 from datetime import timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 from django.utils import timezone
 
-from connector.models import Connection, InboxEvent, Order
+from connector.models import Connection, InboxEvent, Order, SkuLink
 from connector.states import OrderState
 from tests.planting import connect, plant
 from tests.shopify_script import make_shop
@@ -54,6 +57,78 @@ def test_an_older_order_that_is_in_shopify_already_is_taken_over(world, older):
     world.settle()
     drafts = [draft for draft in world.store.drafts.values() if tag in draft.tags]
     assert [draft.id for draft in drafts] == [world.order(older[0].tiktok_id).draft_gid]
+
+
+def test_each_leads_to_its_page_and_shows_its_products_and_whether_they_are_linked(world):
+    Connection.objects.update(started_at=timezone.now() + timedelta(minutes=5))
+    order = world.placed(lines=[("TEE-BLK-M", 2), ("TT-ONLY-7", 1)])
+    linked = SkuLink.objects.get(seller_sku="TEE-BLK-M")
+    SkuLink.objects.filter(pk=linked.pk).update(
+        variant_gid="gid://shopify/ProductVariant/1", variant_title="Black tee"
+    )
+    response = Visitor(world.shop.domain).open("/orders/older")
+    assert f'<a href="/orders/{order.pk}">' in response.content.decode()
+    shown = text(response)
+    assert re.search(r"2 × [^·×]+ Linked Black tee 1 × [^·×]+ Not linked yet", shown)
+
+
+@pytest.fixture
+def many(db):
+    """More than a page of them; the 60th is the newest."""
+    connection = connect(make_shop(), "7495000000000000001", "Fig & Fleece")
+    now = timezone.now()
+    facts = {"reason": "older_than_connection"}
+    return [
+        plant(
+            connection,
+            f"5770000000000001{i:02}",
+            OrderState.OFFERED,
+            placed_at=now - timedelta(hours=60 - i),
+            **facts,
+        )
+        for i in range(60)
+    ]
+
+
+def ids_on(response) -> list[str]:
+    return re.findall(r'<s-checkbox name="order"[^>]* label="(\d+)"', response.content.decode())
+
+
+def follow(visitor, response, rel):
+    address = re.search(rf'<a rel="{rel}" href="([^"]+)"', response.content.decode())[1]
+    path, _mark, query = html.unescape(address).partition("?")
+    return visitor.open(path, **dict(parse_qsl(query)))
+
+
+def test_older_orders_are_paged_like_the_list(many):
+    visitor = Visitor(many[0].shop.domain)
+    newest_first = [order.tiktok_id for order in reversed(many)]
+    first = visitor.open("/orders/older")
+    assert ids_on(first) == newest_first[:50]
+    second = follow(visitor, first, "next")
+    assert ids_on(second) == newest_first[50:]
+    assert 'rel="next"' not in second.content.decode()
+    assert ids_on(follow(visitor, second, "prev")) == newest_first[:50]
+    assert visitor.open("/orders/older", after="nonsense").status_code == 200
+
+
+def test_a_choice_on_a_further_page_stays_there_until_that_page_is_empty(many):
+    visitor = Visitor(many[0].shop.domain)
+    second = follow(visitor, visitor.open("/orders/older"), "next").content.decode()
+    after = html.unescape(re.search(r'<input type="hidden" name="after" value="([^"]+)">', second)[1])
+    stayed = visitor.post("/orders/older/leave", order=[many[9].pk, many[8].pk], after=after)
+    assert ids_on(stayed) == [order.tiktok_id for order in reversed(many[:8])]
+    emptied = visitor.post("/orders/older/leave", order=[order.pk for order in many[:8]], after=after)
+    assert ids_on(emptied) == [order.tiktok_id for order in reversed(many[10:])]
+
+
+def test_the_page_says_how_far_back_older_orders_were_looked_for(db):
+    connection = connect(make_shop(), "7495000000000000001", "Fig & Fleece")
+    visitor = Visitor(connection.shop.domain)
+    said = "Orders that changed at TikTok within 30 days before the shop was connected are listed"
+    assert said in text(visitor.open("/orders/older"))
+    plant(connection, "577000000000000123", OrderState.OFFERED, reason="older_than_connection")
+    assert said in text(visitor.open("/orders/older"))
 
 
 def test_another_store_s_older_orders_are_neither_shown_nor_decided(db):

@@ -14,6 +14,7 @@ from connector.embedded import (
     render_page,
 )
 from connector.models import DELETE, KEEP, Connection, Consent, Order
+from connector.pulls import FIRST_LOOK_BACK
 from connector.states import OrderState
 
 
@@ -134,7 +135,8 @@ def confirmed(request: EmbeddedRequest, granted: Consent) -> HttpResponse:
         return ask_to_confirm(request, granted, "elsewhere")
     if not made:
         return ask_to_confirm(request, granted, "nothing")
-    return render_page(request, "connector/connected.html", {"connections": made})
+    context = {"connections": made, "look_back": FIRST_LOOK_BACK.days}
+    return render_page(request, "connector/connected.html", context)
 
 
 def confirm_failed(request: EmbeddedRequest, what: str, words: str = "", ticket: str = "") -> HttpResponse:

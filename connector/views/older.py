@@ -6,13 +6,14 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
-from connector import choices
+from connector import choices, listing
 from connector.embedded import EmbeddedRequest, embedded, render_page
+from connector.goods import items_of
 from connector.keys import keys_of
-from connector.models import Order
+from connector.models import Connection, Order
+from connector.pulls import FIRST_LOOK_BACK
 from connector.states import OrderState
 
-AT_ONCE = 100
 CHOICES = ("import", "leave")
 
 
@@ -28,24 +29,36 @@ def decide(request: EmbeddedRequest, do: str) -> HttpResponse:
     """Import or leave those that are ticked."""
     if do not in CHOICES:
         raise Http404
-    keys = keys_of(request.POST.getlist("order"))[:AT_ONCE]
+    keys = keys_of(request.POST.getlist("order"))[: listing.PAGE_SIZE]
     ticked = list(offered(request).filter(pk__in=keys))
     decided = sum(choices.choose(do, order, request.user_id) for order in ticked)
-    response = page(request, but={order.pk for order in ticked})
+    response = page(request)
     return trigger_client_event(response, "toast", {"words": done(decided, wanted=do == "import")})
 
 
-def page(request: EmbeddedRequest, but: set[int] | None = None) -> HttpResponse:
-    """The newest that are undecided. What was just decided (`but`) is still on its way out of the list."""
-    undecided = offered(request).filter(chosen=False, skip=False).exclude(pk__in=but or ())
-    orders = list(undecided.order_by("-placed_at", "-id")[: AT_ONCE + 1])
-    context = {"orders": orders[:AT_ONCE], "more": len(orders) > AT_ONCE}
+def page(request: EmbeddedRequest) -> HttpResponse:
+    """Those that are undecided, newest first; from the top when the page that was looked at has become empty."""
+    asked = request.POST if request.method == "POST" else request.GET
+    after, before = asked.get("after", "")[:64], asked.get("before", "")[:64]
+    undecided = [offered(request).filter(chosen=False, skip=False)]
+    shown = listing.paged(undecided, after, before)
+    if not shown.orders:
+        after = before = ""
+        shown = listing.paged(undecided, after, before)
+    goods = items_of(shown.orders)
+    names = dict(Connection.objects.filter(shop=request.shop).values_list("pk", "tiktok_shop__name"))
+    context = {
+        "page": shown,
+        "orders": [(order, names[order.connection_id], goods[order.pk]) for order in shown.orders],
+        "after": after,
+        "before": before,
+        "look_back": FIRST_LOOK_BACK.days,
+    }
     return render_page(request, "connector/older_orders.html", context)
 
 
 def offered(request: EmbeddedRequest) -> QuerySet[Order]:
-    orders = Order.objects.filter(shop=request.shop, state=OrderState.OFFERED)
-    return orders.select_related("connection__tiktok_shop")
+    return Order.objects.filter(shop=request.shop, state=OrderState.OFFERED)
 
 
 def done(count: int, *, wanted: bool) -> str:
