@@ -110,6 +110,7 @@ def test_a_merchant_sees_which_shop_is_meant_before_anything_is_connected(tiktok
     done = visitor.post("/tiktok/confirm", ticket=ticket, connect=[shop_id])
     assert "What happens next:" in text(done)
     assert "within 30 days before the shop was connected" in text(done)
+    assert "Stock, products, prices and refunds are not sent to TikTok." in text(done)
     connection = Connection.objects.get()
     assert (connection.shop, connection.tiktok_shop.shop_id) == (shop, shop_id)
     assert connection.active and connection.connected_by == "42"

@@ -39,6 +39,13 @@ def test_help_says_how_mail_addresses_are_handled_and_where_tiktok_s_rules_are(c
     assert 'href="https://seller-us.tiktok.com"' in source
 
 
+def test_what_is_not_sent_to_tiktok_is_said_before_connecting_and_in_the_help(shop, visitor):
+    said = "Stock, products, prices and refunds are not sent to TikTok."
+    assert said in text(visitor.open("/"))
+    help = text(visitor.open("/help"))
+    assert said in help and "A refund in Shopify pays nobody back at TikTok" in help
+
+
 def test_times_are_the_settings_own_and_no_window_is_promised(connection, visitor, settings):
     settings.TRACKING_EDIT_WINDOW = timedelta(hours=48)
     page = text(visitor.open("/help"))
