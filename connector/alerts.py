@@ -22,6 +22,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 
 from connector.deadlines import pressing
+from connector.embedded import app_in_admin
 from connector.models import (
     CONNECTION_OF,
     GRANT_WARNING,
@@ -193,8 +194,7 @@ def letter(connection: Connection, alerts: list[Alert]) -> tuple[str, str]:
         "name": connection.tiktok_shop.name,
         "alerts": [(one, *said(one, orders.get(one.subject) or connection)) for one in listed[:SHOWN]],
         "more": max(0, len(listed) - SHOWN),
-        "address": f"{settings.SHOPIFY_ADMIN_URL}/store/{connection.shop.domain.split('.')[0]}"
-        f"/apps/{settings.SHOPIFY_APP_HANDLE}",
+        "address": app_in_admin(connection.shop.domain),
     }
     with timezone.override(connection.shop.zone):
         text = render_to_string("connector/alert.txt", context)

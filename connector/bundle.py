@@ -13,6 +13,7 @@ from django.utils import timezone
 import shopify_app.budget
 import tiktok.budget
 from connector import figures, guide, status
+from connector.chosen import connections
 from connector.health import health
 from connector.models import Connection, Heartbeat, InboxEvent, Order, Parcel
 from shopify_app.models import Shop
@@ -55,7 +56,7 @@ def bundle(shop: Shop) -> dict[str, Any]:
         "registrations": {app: facts["api_url"] for app, facts in settings.TIKTOK_APPS.items()},
         "service": {"valkey": status.valkey(), "clock_beat": moment(last_beat())},
         "store": store(shop),
-        "connections": [connection_facts(one) for one in connections(shop)],
+        "connections": [connection_facts(one) for one in connections(shop).order_by("pk")],
         "orders_by_state": counted(Order, shop, "state"),
         "orders_by_reason": counted(Order, shop, "reason"),
         "parcels_by_state": counted(Parcel, shop, "state"),
@@ -66,10 +67,6 @@ def bundle(shop: Shop) -> dict[str, Any]:
 
 def last_beat() -> datetime | None:
     return Heartbeat.objects.filter(name="clock").values_list("at", flat=True).first()
-
-
-def connections(shop: Shop) -> Any:
-    return Connection.objects.filter(shop=shop).select_related("tiktok_shop__seller", "shop").order_by("pk")
 
 
 def store(shop: Shop) -> dict[str, Any]:

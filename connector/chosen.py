@@ -1,4 +1,4 @@
-"""Which connection a page is about: the one its address names, else the shop's first."""
+"""Which connections a page is about: a shop's, and of them the one its address names, else the first."""
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -6,6 +6,12 @@ from django.http import Http404
 from connector.embedded import EmbeddedRequest
 from connector.keys import key_of
 from connector.models import Connection
+from shopify_app.models import Shop
+
+
+def connections(shop: Shop) -> QuerySet[Connection]:
+    """All of a shop, with what pages tell of them, also those that are over."""
+    return Connection.objects.filter(shop=shop).select_related("tiktok_shop__seller", "shop")
 
 
 def active(request: EmbeddedRequest) -> QuerySet[Connection]:

@@ -41,7 +41,6 @@ AUDITS_EVERY = timedelta(minutes=10)  # looked for; each shop's day is read once
 CODES_EVERY = timedelta(minutes=1)
 PURGE_EVERY = timedelta(minutes=10)
 PURGE_BATCHES = 20  # at once, of each kind: 1.4 million rows a day, and the clock's beat is never late
-NEVER_PURGE_BEFORE = timedelta(days=90)  # after delivery: TikTok's buyer protection (PRODUCT SK61)
 
 
 def tick(told_to_stop: Callable[[], bool] = lambda: False) -> None:
@@ -89,7 +88,7 @@ def keep_grants_alive(told_to_stop: Callable[[], bool]) -> None:
 
 def purge(now: datetime) -> None:
     """Forget by rule, in small batches: events, ended orders with their log, consents nobody finished."""
-    old = now - max(settings.KEEP_ORDERS, NEVER_PURGE_BEFORE)
+    old = now - settings.KEEP_ORDERS
     for rows in (
         InboxEvent.objects.filter(received_at__lt=now - settings.KEEP_EVENTS, due_at=None),
         Consent.objects.filter(created_at__lt=now - timedelta(days=1)),

@@ -75,6 +75,11 @@ def consent_url(app: str, shop: Shop, user: str) -> str:
     return oauth.consent_url(app, state)
 
 
+def links(shop: Shop, user: str) -> list[tuple[str, str]]:
+    """Registration and consent link, one for each Partner Center that we are registered with."""
+    return [(app, consent_url(app, shop, user)) for app in settings.TIKTOK_APPS]
+
+
 def accept_return(code: str, state: str) -> Consent:
     """Keep the code under a ticket, for minutes. Without a state it waits for whoever claims it. BadState."""
     if not state:

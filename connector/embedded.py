@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from functools import wraps
+from hashlib import blake2s
 from typing import Any, Concatenate, ParamSpec, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -215,6 +216,11 @@ def tokenless(address: str) -> str:
     path, _mark, query = address.partition("?")
     kept = "&".join(part for part in query.split("&") if not part.startswith("id_token="))
     return f"{path}?{kept}" if kept else path
+
+
+def mark(text: str) -> str:
+    """A short mark of how something looks: a browser that has seen it need not get it again."""
+    return blake2s(text.encode(), digest_size=6).hexdigest()
 
 
 def toast(words: str | Promise) -> HttpResponse:

@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from connector.embedded import admin_url
 from connector.models import Connection
+from tiktok import seller_center
 
-SELLER_CENTERS = {"US": "https://seller-us.tiktok.com", "GB": "https://seller-uk.tiktok.com"}
 UNIVERSITY = "https://seller-us.tiktok.com/university/essay?knowledge_id={}"
 
 
@@ -30,13 +30,8 @@ def place(key: str, connection: Connection) -> Place | None:
     if key in IN_ADMIN:
         path, words = IN_ADMIN[key]
         return Place(admin_url(connection.shop.domain, path), words, outside=True)
-    center = seller_center(connection)
-    return Place(center, _("Open Seller Center"), outside=True) if key in AT_TIKTOK and center else None
-
-
-def seller_center(connection: Connection) -> str:
-    """TikTok's own page of the shop's country, or "" where it is not known to us."""
-    return SELLER_CENTERS.get(connection.tiktok_shop.region, "")
+    center = seller_center.home(connection.tiktok_shop.region)
+    return Place(center, _("Open Seller Center"), outside=True) if key in AT_TIKTOK else None
 
 
 def lesson(number: str) -> str:

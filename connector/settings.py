@@ -107,7 +107,9 @@ HOLD_EXPECTED = env.seconds("HOLD_EXPECTED_SECONDS", default=3600)  # TikTok's h
 HOLD_LOOK_AGAIN = env.waits("HOLD_LOOK_AGAIN_SECONDS", default=[60, 120, 300, 900])
 READY_WAITS = env.waits("READY_WAITS", default=[0.5, 1, 2, 4, 8, 15, 30])
 RECOVERY_WAITS = env.waits("RECOVERY_WAITS", default=[5, 15, 60])
-SKU_LOOK_AGAIN = env.seconds("SKU_LOOK_AGAIN_SECONDS", default=900)  # where the word of a new product was lost
+SKU_LOOK_AGAIN = env.seconds(
+    "SKU_LOOK_AGAIN_SECONDS", default=900
+)  # where the word of a new product was lost
 RECHECK_AFTER_FINALIZE = env.seconds(
     "RECHECK_AFTER_FINALIZE_SECONDS", default=30
 )  # a cancel that nobody told us
@@ -127,7 +129,8 @@ BACKOFF_MAX = env.seconds("BACKOFF_MAX_SECONDS", default=900)
 PARK_AFTER = env.seconds("PARK_AFTER_SECONDS", default=24 * 3600)
 TRACKING_EDIT_WINDOW = env.hours("TRACKING_EDIT_WINDOW_HOURS", default=72)
 KEEP_EVENTS = env.days("KEEP_EVENTS_DAYS", default=30)
-KEEP_ORDERS = env.days("KEEP_ORDERS_DAYS", default=548)  # 18 months
+# 18 months; never less than TikTok's buyer protection of 90 days after delivery (PRODUCT SK61)
+KEEP_ORDERS = max(env.days("KEEP_ORDERS_DAYS", default=548), timedelta(days=90))
 DRAIN_TURN_SECONDS = env.number("DRAIN_TURN_SECONDS", default=5)
 DRAIN_THREADS = env.count("DRAIN_THREADS", default=16)
 DRAIN_TURNS = env.count("DRAIN_TURNS", default=4)

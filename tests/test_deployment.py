@@ -140,6 +140,12 @@ def test_no_process_starts_with_a_setting_that_is_missing(words):
     assert "(connector.E005) SHOPIFY_API_SECRET is not set." in done.stderr
 
 
+@pytest.mark.parametrize(("given", "kept"), [("1", "90 days"), ("345", "345 days")])
+def test_orders_are_kept_ninety_days_whatever_is_set(given, kept):
+    told = run("-c", "from connector import settings; print(settings.KEEP_ORDERS)", KEEP_ORDERS_DAYS=given)
+    assert told.stdout == f"{kept}, 0:00:00\n", told.stderr
+
+
 # ---- /admin/ ----
 
 LOOK_AROUND = """

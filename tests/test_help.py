@@ -12,6 +12,7 @@ from connector.states import OrderState
 from tests.planting import connect, plant
 from tests.shopify_script import make_shop
 from tests.visits import Visitor, text
+from tiktok.models import Shop as TikTokShop
 
 
 @pytest.fixture
@@ -44,6 +45,14 @@ def test_what_is_not_sent_to_tiktok_is_said_before_connecting_and_in_the_help(sh
     assert said in text(visitor.open("/"))
     help = text(visitor.open("/help"))
     assert said in help and "A refund in Shopify pays nobody back at TikTok" in help
+
+
+def test_a_shop_of_a_country_that_we_know_no_seller_center_of_has_tiktoks_general_one(connection, visitor):
+    TikTokShop.objects.update(region="DE")
+    order = plant(connection, "577000000000000123")
+    assert 'href="https://seller.tiktokglobalshop.com"' in visitor.open("/help").content.decode()
+    page = visitor.open(f"/orders/{order.pk}").content.decode()
+    assert 'href="https://seller.tiktokglobalshop.com/order/detail?order_no=577000000000000123"' in page
 
 
 def test_times_are_the_settings_own_and_no_window_is_promised(connection, visitor, settings):

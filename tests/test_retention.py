@@ -250,17 +250,6 @@ def deleted_by_each(deed: Callable[[], Any]) -> dict[str, list[int]]:
     return found
 
 
-def test_orders_are_kept_ninety_days_whatever_is_set(shop, settings):
-    settings.KEEP_ORDERS = timedelta(days=1)
-    order = plant(connect(shop, "7", "Fig"), "577", State.CANCELLED)
-    Order.objects.update(changed_at=timezone.now() - timedelta(days=89))
-    clock.purge(timezone.now())
-    assert Order.objects.get() == order
-    Order.objects.update(changed_at=timezone.now() - timedelta(days=91))
-    clock.purge(timezone.now())
-    assert not Order.objects.exists()
-
-
 def test_settings_tell_how_long_everything_is_kept(shop, settings):
     connect(shop, "7", "Fig")
     settings.KEEP_EVENTS, settings.KEEP_ORDERS = timedelta(days=12), timedelta(days=345)

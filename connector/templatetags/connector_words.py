@@ -10,10 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from connector import cancelled, deadlines
 from connector.models import Connection, Order, Parcel
-from connector.places import SELLER_CENTERS
 from connector.reasons import Reason
 from connector.reasons import reason as reason_of
 from connector.states import KEPT_OUT, OrderState, ParcelState
+from tiktok.seller_center import order_page
 
 register = template.Library()
 
@@ -60,7 +60,6 @@ SAID = {
     "COMPLETED": _("Completed"),
     "CANCELLED": _("Cancelled"),
 }
-SELLER_CENTER = "https://seller.tiktokglobalshop.com"
 WITHOUT_CENTS = frozenset({"JPY", "KRW", "VND", "CLP"})
 
 
@@ -141,8 +140,7 @@ def rival(connection: Connection) -> Reason:
 @register.filter
 def seller_center(order: Order) -> str:
     """The order's page in TikTok Seller Center."""
-    center = SELLER_CENTERS.get(order.connection.tiktok_shop.region, SELLER_CENTER)
-    return f"{center}/order/detail?order_no={order.tiktok_id}"
+    return order_page(order.connection.tiktok_shop.region, order.tiktok_id)
 
 
 @register.filter

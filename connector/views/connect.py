@@ -27,7 +27,9 @@ def connections(request: EmbeddedRequest) -> HttpResponse:
         .order_by("-active", "pk")
     )
     return render_page(
-        request, "connector/connections.html", {"connections": mine, "consents": consent_links(request)}
+        request,
+        "connector/connections.html",
+        {"connections": mine, "consents": consent.links(request.shop, request.user_id)},
     )
 
 
@@ -57,13 +59,8 @@ def resume(request: EmbeddedRequest, connection_id: int) -> HttpResponse:
 @embedded
 def consents(request: EmbeddedRequest) -> HttpResponse:
     """Fresh links for a page that has been open for long: a link to TikTok lives 30 minutes."""
-    context = {"consents": consent_links(request), "again": "again" in request.GET}
+    context = {"consents": consent.links(request.shop, request.user_id), "again": "again" in request.GET}
     return render_page(request, "connector/_consents.html", context)
-
-
-def consent_links(request: EmbeddedRequest) -> list[tuple[str, str]]:
-    """Registration and consent link, one for each Partner Center that we are registered with."""
-    return [(app, consent.consent_url(app, request.shop, request.user_id)) for app in settings.TIKTOK_APPS]
 
 
 # ---- TikTok's return ------------------------------------------------------------
@@ -140,5 +137,10 @@ def confirmed(request: EmbeddedRequest, granted: Consent) -> HttpResponse:
 
 
 def confirm_failed(request: EmbeddedRequest, what: str, words: str = "", ticket: str = "") -> HttpResponse:
-    context = {"what": what, "words": words, "ticket": ticket, "consents": consent_links(request)}
+    context = {
+        "what": what,
+        "words": words,
+        "ticket": ticket,
+        "consents": consent.links(request.shop, request.user_id),
+    }
     return render_page(request, "connector/confirm_failed.html", context)

@@ -5,9 +5,11 @@ from django.http import HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from connector.bundle import bundle, connections
+from connector.bundle import bundle
+from connector.chosen import connections
 from connector.embedded import EmbeddedRequest, embedded, render_page
-from connector.places import lesson, seller_center
+from connector.places import lesson
+from tiktok import seller_center
 
 # Pages of TikTok's academy for sellers (United States).
 LESSONS = {
@@ -24,11 +26,11 @@ LESSONS = {
 @require_safe
 @embedded
 def page(request: EmbeddedRequest) -> HttpResponse:
-    mine = list(connections(request.shop))
+    mine = list(connections(request.shop).order_by("pk"))
     context = {
         "connections": mine,
         "lessons": {name: lesson(number) for name, number in LESSONS.items()},
-        "centers": sorted({seller_center(one) for one in mine if seller_center(one)}),
+        "centers": sorted({seller_center.home(one.tiktok_shop.region) for one in mine}),
         "support_email": settings.SUPPORT_EMAIL,
         "correction_hours": int(settings.TRACKING_EDIT_WINDOW.total_seconds() // 3600),
         "keep_days": settings.KEEP_ORDERS.days,

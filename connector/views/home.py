@@ -8,15 +8,14 @@ from django.template.loader import render_to_string
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from connector import figures, guide, setup
+from connector import consent, figures, guide, setup
 from connector.chart import chart
-from connector.embedded import EmbeddedRequest, embedded, render_page
+from connector.chosen import connections as connections_of
+from connector.embedded import EmbeddedRequest, embedded, mark, render_page
 from connector.health import health_of
 from connector.models import Connection
 from connector.outcomes import OUTCOMES
 from connector.places import place
-from connector.views.connect import consent_links
-from connector.views.orders import mark
 
 CHART_DAYS = 14
 Steps = dict[int, list[guide.Finding]]  # by connection
@@ -28,7 +27,8 @@ def home(request: EmbeddedRequest) -> HttpResponse:
     """How things stand; before anything is connected, the way to connect."""
     connections = mine(request)
     if not connections:
-        return render_page(request, "connector/welcome.html", {"consents": consent_links(request)})
+        links = consent.links(request.shop, request.user_id)
+        return render_page(request, "connector/welcome.html", {"consents": links})
     found = steps_of(connections)
     guides = [guide_of(connection, found[connection.pk]) for connection in connections if connection.active]
     context = standing_of(request, connections, found) | record_of(request) | {"guides": guides}
@@ -47,8 +47,7 @@ def standing(request: EmbeddedRequest) -> HttpResponse:
 
 
 def mine(request: EmbeddedRequest) -> list[Connection]:
-    found = Connection.objects.filter(shop=request.shop)
-    return list(found.select_related("tiktok_shop__seller", "shop").order_by("-active", "pk"))
+    return list(connections_of(request.shop).order_by("-active", "pk"))
 
 
 def steps_of(connections: list[Connection]) -> Steps:
@@ -76,7 +75,9 @@ def standing_of(request: EmbeddedRequest, connections: list[Connection], found: 
         and all(card.well for card in cards),
     }
     seen = mark(render_to_string("connector/_standing_inner.html", shown))
-    links = {"consents": consent_links(request)}  # new with every look, and therefore not in the mark
+    links = {
+        "consents": consent.links(request.shop, request.user_id)
+    }  # new with every look, and therefore not in the mark
     return shown | links | {"seen": seen}
 
 

@@ -13,12 +13,11 @@ from connector import choices
 from connector.amounts import amounts
 from connector.deadlines import deadlines, urgency
 from connector.diagnostics import diagnostics
-from connector.embedded import EmbeddedRequest, admin_url, embedded, render_page, toast
+from connector.embedded import EmbeddedRequest, admin_url, embedded, mark, render_page, toast
 from connector.goods import items
 from connector.models import Order
 from connector.progress import progress
 from connector.timeline import timeline
-from connector.views.orders import mark
 
 
 @require_safe

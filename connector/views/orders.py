@@ -1,7 +1,6 @@
 """The list of orders, what a person may do to many of them, and the list as a file."""
 
 from collections.abc import Callable
-from hashlib import blake2s
 from typing import Any
 
 from django.http import Http404, HttpResponse, StreamingHttpResponse
@@ -10,18 +9,18 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from connector import choices, listing
+from connector import choices, consent, listing
 from connector.embedded import (
     EmbeddedRequest,
     admin_url,
     embedded,
+    mark,
     render_page,
     toast,
 )
 from connector.export import csv_of
 from connector.keys import keys_of
 from connector.models import Connection, Order
-from connector.views.connect import consent_links
 from connector.views.row import rows_of
 
 
@@ -67,12 +66,10 @@ def live(request: EmbeddedRequest, wish: listing.Wish) -> dict[str, Any]:
         "admin_url": admin_url(request.shop.domain),
     }
     notices = render_to_string("connector/_news.html", shown)
-    links = {"consents": consent_links(request)}  # new with every look, and therefore not in the mark
+    links = {
+        "consents": consent.links(request.shop, request.user_id)
+    }  # new with every look, and therefore not in the mark
     return shown | links | {"seen": mark(repr(rows)), "noticed": mark(f"{notices}{waiting['asking']}")}
-
-
-def mark(text: str) -> str:
-    return blake2s(text.encode(), digest_size=6).hexdigest()
 
 
 @require_safe
