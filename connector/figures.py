@@ -218,6 +218,7 @@ class Due(NamedTuple):
     """An order that is to be shipped, or whose buyer is to be answered, and by when."""
 
     pk: int
+    connection_id: int
     name: str
     at: datetime
 
@@ -263,7 +264,7 @@ def near(kind: str, orders: QuerySet[Order], at: str, name: Any) -> QuerySet[Ord
         name=name,
         at=F(at),
     )
-    shown = risky.values_list("kind", "late", "very_soon", "soon", "pk", "name", "at")
+    shown = risky.values_list("kind", "late", "very_soon", "soon", "pk", "connection_id", "name", "at")
     return shown.order_by(at)[:MOST_DEADLINES]
 
 

@@ -23,6 +23,7 @@ PAGE_SIZE = 50
 COUNTED_TO = 100  # "99+": a count never reads more rows than this
 # What a row of the list shows. An order has four times as many columns, and 50 of them cost more than their query.
 OF_ORDER = (
+    "connection",
     "tiktok_id",
     "state",
     "reason",
@@ -81,11 +82,12 @@ class Page:
 class Wish:
     """What the address asks for: one of SHOWS, of what needs attention perhaps one reason only, or something to find.
 
-    And the cursor of a page further down, or up.
+    Perhaps of one TikTok shop only. And the cursor of a page further down, or up.
     """
 
     show: str = "all"
     reason: str = ""
+    connection: int | None = None
     find: str = ""
     after: str = ""
     before: str = ""
@@ -97,7 +99,8 @@ class Wish:
         show = show if show in SHOWS and not find else "all"
         reason = query.get("reason", "") if show == "attention" else ""
         known = reason if reason in REASONS else ""
-        return cls(show, known, find, after, "" if after else before)
+        connection = None if find else key_of(query.get("connection", ""))
+        return cls(show, known, connection, find, after, "" if after else before)
 
     @property
     def query(self) -> str:
@@ -152,11 +155,16 @@ def parcels_of(orders: Sequence[Order]) -> Mapping[int, list[Parcel]]:
 
 def sources(shop: Shop, wish: Wish) -> list[QuerySet[Order]]:
     """Lists that share no order: an index reads each in its order, but not all of them together."""
+    lists = [wished(shop, wish)]
     if wish.show in STATES:
-        return [Order.objects.filter(shop=shop, state=state) for state in STATES[wish.show]]
-    if wish.show == "attention":
-        return [asking_themselves(shop, wish.reason), asking_for_a_parcel(shop, wish.reason)]
-    return [wished(shop, wish)]
+        lists = [Order.objects.filter(shop=shop, state=state) for state in STATES[wish.show]]
+    elif wish.show == "attention":
+        lists = [asking_themselves(shop, wish.reason), asking_for_a_parcel(shop, wish.reason)]
+    return [of_connection(rows, wish) for rows in lists]
+
+
+def of_connection(rows: QuerySet[Order], wish: Wish) -> QuerySet[Order]:
+    return rows if wish.connection is None else rows.filter(connection=wish.connection)
 
 
 def place(order: Order) -> tuple[bool, datetime, int]:
@@ -222,9 +230,9 @@ def wished(shop: Shop, wish: Wish) -> QuerySet[Order]:
     if wish.find:
         return named(shop, wish.find)
     if wish.show == "attention":
-        return asking(shop, wish.reason)
+        return of_connection(asking(shop, wish.reason), wish)
     states = STATES.get(wish.show)
-    return orders.filter(state__in=states) if states else orders
+    return of_connection(orders.filter(state__in=states) if states else orders, wish)
 
 
 def named(shop: Shop, text: str) -> QuerySet[Order]:

@@ -3,6 +3,7 @@
 Secrets have no default. What is missing or cannot be read is noted by `env`, and said by the checks in checks.py.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 

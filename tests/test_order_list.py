@@ -235,6 +235,81 @@ def test_a_broken_cursor_upwards_shows_a_page_all_the_same(connection, visitor, 
     assert visitor.open("/orders", before=cursor).status_code == 200
 
 
+# ---- several TikTok shops ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def second(shop):
+    return connect(shop, "7495000000000000009", "Harbor Goods")
+
+
+def shown_shops(response) -> list[str]:
+    return re.findall(r'<span class="quiet shop">([^<]+)</span>', response.content.decode())
+
+
+def test_an_order_names_its_tiktok_shop_where_there_are_several(connection, visitor):
+    plant(connection, "577000000000000001")
+    assert shown_shops(visitor.open("/orders")) == []
+    second = connect(connection.shop, "7495000000000000009", "Harbor Goods")
+    plant(second, "577000000000000002")
+    assert shown_shops(visitor.open("/orders")) == ["Harbor Goods", "Fig &amp; Fleece"]
+
+
+def test_every_list_is_narrowed_to_one_tiktok_shop_and_so_is_the_file(connection, second, visitor):
+    asking = {"reason": "sku_unmapped"}
+    plant(connection, "577000000000000001", **asking)
+    plant(second, "577000000000000002", **asking)
+    parcel = plant(second, "577000000000000003", OrderState.FINALIZED)
+    Parcel.objects.create(
+        shop=parcel.shop, order=parcel, fulfillment_gid="gid://1", number="1Z", reason="carrier_unknown"
+    )
+    here = str(second.pk)
+    assert ids(visitor.open("/orders", connection=here)) == ["577000000000000003", "577000000000000002"]
+    assert ids(visitor.open("/orders", show="hold", connection=here)) == ["577000000000000002"]
+    assert ids(visitor.open("/orders", show="attention", connection=here)) == [
+        "577000000000000003",
+        "577000000000000002",
+    ]
+    assert ids(
+        visitor.open("/orders", show="attention", reason="sku_unmapped", connection=str(connection.pk))
+    ) == ["577000000000000001"]
+    file = rows_of(visitor.fetch("/orders/export", show="hold", connection=here))
+    assert [row["tiktok_order_id"] for row in file] == ["577000000000000002"]
+
+
+def test_the_filter_for_a_tiktok_shop_is_kept_by_tabs_pages_and_the_look_every_two_seconds(
+    connection, second, visitor
+):
+    for i in range(60):
+        plant(second, f"5770000000000001{i:02}")
+    page = visitor.open("/orders", show="hold", connection=str(second.pk))
+    html = page.content.decode()
+    named = f"connection={second.pk}"
+    assert f'<a href="/orders?show=hold&amp;{named}" aria-current="page">Harbor Goods</a>' in html
+    assert f'<a href="/orders?show=hold&amp;connection={connection.pk}">Fig &amp; Fleece</a>' in html
+    assert '<a href="/orders?show=hold">All shops</a>' in html
+    assert f'<a href="/orders?show=ship&amp;{named}">' in html
+    assert re.search(rf'id="rows" hx-get="[^"]*{named}[^"]*"', html)
+    assert named in beside(page)["next"] and named in re.search(r"/orders/export\?([^\"]*)", html)[1]
+    assert len(ids(follow(visitor, beside(page)["next"]))) == 10
+
+
+def test_another_store_s_tiktok_shop_filters_to_nothing(connection, visitor, theirs):
+    plant(theirs, "577000000000000777")
+    assert ids(visitor.open("/orders", connection=str(theirs.pk))) == []
+    assert visitor.open("/orders", connection="x" * 50).status_code == 200
+    assert "Harbor" not in visitor.open("/orders", connection=str(theirs.pk)).content.decode()
+
+
+def test_home_names_the_tiktok_shop_of_an_order_that_must_be_shipped(connection, second, visitor):
+    soon = timezone.now() + timedelta(hours=2)
+    plant(connection, "577000000000000001", OrderState.FINALIZED, ship_by_at=soon)
+    plant(second, "577000000000000002", OrderState.FINALIZED, ship_by_at=soon)
+    page = visitor.open("/").content.decode()
+    assert re.findall(r"</a> <span class=\"quiet\">(Fig &amp; Fleece|Harbor Goods) · ship by", page)
+    assert f'href="/orders?show=attention&amp;connection={second.pk}"' in page
+
+
 # ---- choices for many ----------------------------------------------------------------------------
 
 

@@ -91,6 +91,13 @@ def test_no_query_of_the_list_and_the_page_reads_a_whole_table(orders, shop):
         {"find": find}
         for find in ("577000000000090000", "#90000", "#D90000", "1Z22500", "TEE-3", "RARE", "none")
     ]
+    second = connect(shop, "7495000000000000009", "Harbor Goods")
+    few = Order.objects.filter(shop=shop).order_by("placed_at")[1000:1500]
+    Order.objects.filter(pk__in=list(few.values_list("pk", flat=True))).update(connection=second)
+    with database.cursor() as asked:
+        asked.execute("ANALYZE connector_order")
+    shops = Connection.objects.filter(shop=shop).values_list("pk", flat=True)
+    wishes += [{"show": show, "connection": str(pk)} for show in listing.SHOWS for pk in shops]
     with database.execute_wrapper(plans):
         for wish in wishes:
             assert visitor.fetch("/orders/rows", **wish).status_code == 200

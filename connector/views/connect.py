@@ -121,7 +121,8 @@ def tiktok_confirm(request: EmbeddedRequest) -> HttpResponse:
 
 def ask_to_confirm(request: EmbeddedRequest, granted: Consent, problem: str = "") -> HttpResponse:
     offers = consent.offers(granted)
-    context = {"consent": granted, "offers": offers, "problem": problem, "consents": consent_links(request)}
+    links = consent.links(request.shop, request.user_id)
+    context = {"consent": granted, "offers": offers, "problem": problem, "consents": links}
     return render_page(request, "connector/confirm.html", context)
 
 

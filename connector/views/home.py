@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from connector import consent, figures, guide, setup
 from connector.chart import chart
 from connector.chosen import connections as connections_of
+from connector.chosen import names
 from connector.embedded import EmbeddedRequest, embedded, mark, render_page
 from connector.health import health_of
 from connector.models import Connection
@@ -70,6 +71,7 @@ def standing_of(request: EmbeddedRequest, connections: list[Connection], found: 
         "asking": sum(one.n for one in attention.waiting),
         "deadlines": deadlines.to_ship,
         "answers": deadlines.to_answer,
+        "names": names(connections),
         "now": timezone.now(),
         "fine": not (attention.waiting or deadlines.to_ship.late or wrong)
         and all(card.well for card in cards),

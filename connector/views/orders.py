@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from connector import choices, consent, listing
+from connector.chosen import names
 from connector.embedded import (
     EmbeddedRequest,
     admin_url,
@@ -50,10 +51,10 @@ def live(request: EmbeddedRequest, wish: listing.Wish) -> dict[str, Any]:
     An open page asks every two seconds and is seldom behind: rows are marked by their words, before they are rendered.
     """
     page, now = listing.page_of(request.shop, wish), timezone.now()
-    rows = rows_of(page, now)
-    connections = (
+    connections = list(
         Connection.objects.filter(shop=request.shop).select_related("tiktok_shop__seller").order_by("pk")
     )
+    rows = rows_of(page, names(connections), now)
     waiting = listing.waiting(request.shop)
     shown = {
         "wish": wish,

@@ -3,7 +3,7 @@
 The template asks for 50 of them at a time, and a filter, an include or a translation in it costs as much as a query.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -56,6 +56,7 @@ class Row:
     pk: str
     path: str
     tiktok_id: str
+    shop: str  # the TikTok shop's name; empty where there is only one
     shopify: tuple[str, str]  # path in the admin and words of the link; empty without one
     badge: Badge
     asks: list[Ask]
@@ -67,18 +68,23 @@ class Row:
     trackings: list[Tracking]
 
 
-def rows_of(page: Page, now: datetime) -> list[Row]:
+def rows_of(page: Page, shops: Mapping[int, str], now: datetime) -> list[Row]:
+    """`shops`: the names of the TikTok shops by connection, where there are several."""
     above = reverse("orders")  # once: to look up the address of each costs more than all else of its row
-    return [row_of(order, page.parcels.get(order.pk, ()), above, now) for order in page.orders]
+    return [
+        row_of(order, page.parcels.get(order.pk, ()), shops.get(order.connection_id, ""), above, now)
+        for order in page.orders
+    ]
 
 
-def row_of(order: Order, parcels: Sequence[Parcel], above: str, now: datetime) -> Row:
+def row_of(order: Order, parcels: Sequence[Parcel], shop: str, above: str, now: datetime) -> Row:
     wanted = ship_by(order)
     near = urgency(wanted, now)
     return Row(
         pk=str(order.pk),  # a number would be written for its locale, at five times the cost
         path=f"{above}/{order.pk}",
         tiktok_id=order.tiktok_id,
+        shop=shop,
         shopify=shopify_of(order),
         badge=badge_of(order),
         asks=[asked_by(order, now)] * asks(order) + [ask_of(parcel) for parcel in parcels if parcel.reason],
