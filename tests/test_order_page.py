@@ -237,6 +237,25 @@ def test_the_page_stays_still_until_something_changed(connection, visitor):
     assert "Draft #D9" in text(visitor.fetch(f"/orders/{order.pk}/live", seen=seen))
 
 
+def test_an_order_names_the_others_that_tiktok_groups_into_its_parcel(connection, visitor):
+    grouped = {"combine_group": "7000000000000000123"}
+    order = plant(connection, "577000000000000123", OrderState.FINALIZED, **grouped)
+    other = plant(
+        connection, "577000000000000124", placed_at=PLACED + timedelta(hours=3), order_name="", **grouped
+    )
+    plant(connection, "577000000000000125")
+    plant(connection, "577000000000000126", combine_group="7000000000000000999")
+    theirs = connect(make_shop(domain="other-store.myshopify.com"), "7495000000000000002", "Harbor Goods")
+    plant(theirs, "577000000000000127", **grouped)
+    page = page_of(visitor, order)
+    assert re.findall(r'<li class="together"><a href="(/orders/\d+)">(\d+)</a>', page.content.decode()) == [
+        (f"/orders/{other.pk}", "577000000000000124")
+    ]
+    assert "Ship them together, and put the one tracking number on each." in text(page)
+    alone = plant(connection, "577000000000000128", combine_group="7000000000000000555")
+    assert "Ship them together" not in text(page_of(visitor, alone))
+
+
 # ---- what a person does --------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """One order: what happened, what comes next, its goods, money and parcels, and what a person may do about it."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.http import Http404, HttpResponse
@@ -16,8 +17,11 @@ from connector.diagnostics import diagnostics
 from connector.embedded import EmbeddedRequest, admin_url, embedded, mark, render_page, toast
 from connector.goods import items
 from connector.models import Order
+from connector.parcels import COMBINED_ORDERS
 from connector.progress import progress
 from connector.timeline import timeline
+
+SAME_LIVE = timedelta(days=1)
 
 
 @require_safe
@@ -59,9 +63,22 @@ def live(request: EmbeddedRequest, order_id: int) -> dict[str, Any]:
         "may_skip": choices.skippable(order),
         "may_dismiss": choices.dismissible(order),
         "parcel_news": choices.PARCEL_NEWS,
+        "together": together(order),
     }
     text = render_to_string("connector/_order.html", shown)
     return shown | {"text": text, "seen": mark(text)}
+
+
+def together(order: Order) -> list[Order]:
+    """The others that TikTok groups with it: orders of one live stream, and therefore of the same days."""
+    if not order.combine_group or order.placed_at is None:
+        return []
+    days = (order.placed_at - SAME_LIVE, order.placed_at + SAME_LIVE)
+    near = Order.objects.filter(
+        shop=order.shop_id, placed_at__range=days
+    )  # the group has no index of its own
+    grouped = near.filter(connection=order.connection_id, combine_group=order.combine_group)
+    return list(grouped.exclude(pk=order.pk).order_by("placed_at", "pk")[:COMBINED_ORDERS])
 
 
 # What is said of a choice that was made; the route takes these.
