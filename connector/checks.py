@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register, run_checks
+from django.core.checks import ERROR, CheckMessage, Error, Warning, register, run_checks
 
 from tiktok.endpoints import SHIP
 
@@ -16,7 +16,7 @@ SEARCHABLE = timedelta(seconds=60)  # so long after a create, Shopify's search m
 
 def refuse_to_start() -> None:
     """For a process that none of Django's commands starts, as those run the checks by themselves."""
-    if found := run_checks(tags=[OURS]):
+    if found := [said for said in run_checks(tags=[OURS]) if said.level >= ERROR]:
         raise SystemExit("\n".join(map(str, found)))
 
 
@@ -24,6 +24,20 @@ def refuse_to_start() -> None:
 def variables(**_: Any) -> list[CheckMessage]:
     missing = [Error(f"{name} is not set.", id="connector.E005") for name in settings.MISSING]
     return [*missing, *(Error(sentence, id="connector.E006") for sentence in settings.UNREADABLE)]
+
+
+@register(OURS)
+def service_ids(**_: Any) -> list[CheckMessage]:
+    """Nothing but the way to the consent page needs it: shops that are connected go on without."""
+    suffixes = {"US": ""} | {app: f"_{app}" for app in settings.TIKTOK_APPS if app != "US"}
+    missing = [
+        f"TIKTOK_SERVICE_ID{suffixes[app]}"
+        for app, conf in settings.TIKTOK_APPS.items()
+        if not conf["service_id"]
+    ]
+    return [
+        Warning(f"{name} is not set: no seller can connect a shop.", id="connector.W001") for name in missing
+    ]
 
 
 @register(OURS)

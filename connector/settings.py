@@ -80,7 +80,7 @@ TIKTOK_APPS = {
     "US": {
         "app_key": env.text("TIKTOK_APP_KEY"),
         "app_secret": env.text("TIKTOK_APP_SECRET"),
-        "service_id": env.text("TIKTOK_SERVICE_ID"),
+        "service_id": env.text("TIKTOK_SERVICE_ID", default=""),
         "api_url": env.text("TIKTOK_API_URL", default="https://open-api.tiktokglobalshop.com").rstrip("/"),
         "auth_url": env.text("TIKTOK_AUTH_URL", default="https://auth.tiktok-shops.com").rstrip("/"),
         "consent_url": env.text(
@@ -92,7 +92,7 @@ if env.text("TIKTOK_APP_KEY_ROW", default=""):
     TIKTOK_APPS["ROW"] = {
         "app_key": env.text("TIKTOK_APP_KEY_ROW"),
         "app_secret": env.text("TIKTOK_APP_SECRET_ROW"),
-        "service_id": env.text("TIKTOK_SERVICE_ID_ROW"),
+        "service_id": env.text("TIKTOK_SERVICE_ID_ROW", default=""),
         "api_url": env.text("TIKTOK_API_URL_ROW", default="https://open-api.tiktokglobalshop.com").rstrip(
             "/"
         ),
@@ -108,21 +108,17 @@ HOLD_EXPECTED = env.seconds("HOLD_EXPECTED_SECONDS", default=3600)  # TikTok's h
 HOLD_LOOK_AGAIN = env.waits("HOLD_LOOK_AGAIN_SECONDS", default=[60, 120, 300, 900])
 READY_WAITS = env.waits("READY_WAITS", default=[0.5, 1, 2, 4, 8, 15, 30])
 RECOVERY_WAITS = env.waits("RECOVERY_WAITS", default=[5, 15, 60])
-SKU_LOOK_AGAIN = env.seconds(
-    "SKU_LOOK_AGAIN_SECONDS", default=900
-)  # where the word of a new product was lost
-RECHECK_AFTER_FINALIZE = env.seconds(
-    "RECHECK_AFTER_FINALIZE_SECONDS", default=30
-)  # a cancel that nobody told us
+# where the word of a new product was lost
+SKU_LOOK_AGAIN = env.seconds("SKU_LOOK_AGAIN_SECONDS", default=900)
+# a cancel that nobody told us
+RECHECK_AFTER_FINALIZE = env.seconds("RECHECK_AFTER_FINALIZE_SECONDS", default=30)
 UNKNOWN_FULFILLMENT_WAITS = env.waits("UNKNOWN_FULFILLMENT_WAITS", default=[10, 60, 600])
 SWEEP_SECONDS = env.number("SWEEP_SECONDS", default=1)
-PULL_EVERY = env.seconds("PULL_SECONDS", default=300)
-PULL_OVERLAP = env.seconds(
-    "PULL_OVERLAP_SECONDS", default=600
-)  # contracts/tiktok.md 4.1: data moves during a search
-WORK_LEASE = env.seconds(
-    "WORK_LEASE_SECONDS", default=30
-)  # at least three times the deadline of a call (checks.py)
+PULL_EVERY = timedelta(seconds=env.number("PULL_SECONDS", default=300))
+# contracts/tiktok.md 4.1: data moves during a search
+PULL_OVERLAP = env.seconds("PULL_OVERLAP_SECONDS", default=600)
+# at least three times the deadline of a call (checks.py)
+WORK_LEASE = env.seconds("WORK_LEASE_SECONDS", default=30)
 CALL_DEADLINE_SECONDS = env.number("CALL_DEADLINE_SECONDS", default=10)
 CONNECT_TIMEOUT_SECONDS = env.number("CONNECT_TIMEOUT_SECONDS", default=3)
 BACKOFF_BASE = env.seconds("BACKOFF_BASE_SECONDS", default=2)

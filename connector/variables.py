@@ -10,9 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
 
-FLAGS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
-    ("", "0", "false", "no", "off"), False
-)
+YES, NO = ("1", "true", "t", "yes", "y", "on", "ok"), ("", "0", "false", "f", "no", "n", "off")
+FLAGS = dict.fromkeys(YES, True) | dict.fromkeys(NO, False)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 LONGEST = 36_500 * DAY
 
@@ -58,8 +57,10 @@ class Variables:
         return self.understood(name, wanted, default, lambda: positive(given))
 
     def number(self, name: str, default: float) -> float:
-        """Seconds, for what counts in them."""
-        return self.span(name, default, SECOND).total_seconds()
+        """Seconds above 0, for what counts in them."""
+        wanted = f"one number above 0, not {self.values.get(name, '')!r}"
+        given = self.values.get(name, f"{default}")
+        return self.understood(name, wanted, default, lambda: above_zero(given).total_seconds())
 
     def seconds(self, name: str, default: float) -> timedelta:
         return self.span(name, default, SECOND)
@@ -72,13 +73,13 @@ class Variables:
 
     def span(self, name: str, default: float, unit: timedelta) -> timedelta:
         given = self.values.get(name, f"{default}")
-        wanted = f"one number above 0, not {given!r}"
+        wanted = f"one number from 0 on, not {given!r}"
         return self.understood(name, wanted, default * unit, lambda: measured(given, unit))
 
     def waits(self, name: str, default: Sequence[float]) -> list[timedelta]:
         """Seconds, one wait after the other; at least one."""
         given = self.values.get(name, ",".join(f"{wait}" for wait in default))
-        wanted = f"seconds above 0 with commas between, not {given!r}"
+        wanted = f"seconds from 0 on with commas between, not {given!r}"
         usual = [wait * SECOND for wait in default]
         return self.understood(
             name, wanted, usual, lambda: [measured(part, SECOND) for part in given.split(",")]
@@ -99,8 +100,15 @@ def positive(text: str) -> int:
     return number
 
 
+def above_zero(text: str) -> timedelta:
+    span = measured(text, SECOND)
+    if not span:
+        raise ValueError(text)
+    return span
+
+
 def measured(text: str, unit: timedelta) -> timedelta:
     number = float(text)
-    if not timedelta.resolution / unit <= number <= LONGEST / unit:
+    if not 0 <= number <= LONGEST / unit:
         raise ValueError(text)
     return number * unit

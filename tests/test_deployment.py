@@ -59,14 +59,16 @@ def test_an_app_url_without_tls_or_debug_is_refused():
 MISSING, UNREADABLE, TOO_EARLY, UNKNOWN_VERSION, LEASE, LOCAL, OPEN = (
     f"connector.E00{n}" for n in (5, 6, 7, 8, 1, 2, 3)
 )
+WARNED = "connector.W001"
 COMPLAINTS = [
     *(
         (name, "", MISSING)
         for name in ("SECRET_KEY", "APP_URL", "DATABASE_URL", "REDIS_URL", "TOKEN_ENCRYPTION_KEYS")
     ),
     *((name, "", MISSING) for name in ("SHOPIFY_API_KEY", "SHOPIFY_API_SECRET")),
-    *((name, "", MISSING) for name in ("TIKTOK_APP_KEY", "TIKTOK_APP_SECRET", "TIKTOK_SERVICE_ID")),
-    *((f"{name}_ROW", "", MISSING) for name in ("TIKTOK_APP_SECRET", "TIKTOK_SERVICE_ID")),
+    *((name, "", MISSING) for name in ("TIKTOK_APP_KEY", "TIKTOK_APP_SECRET")),
+    ("TIKTOK_APP_SECRET_ROW", "", MISSING),
+    *((name, "", WARNED) for name in ("TIKTOK_SERVICE_ID", "TIKTOK_SERVICE_ID_ROW")),
     ("EMAIL_FROM", "", MISSING),
     ("EMAIL_URL", "mail.example.com", UNREADABLE),
     ("SENTRY_DSN", "sentry.example.com", UNREADABLE),
@@ -96,7 +98,7 @@ COMPLAINTS = [
     ("TIKTOK_API_URL", "", LOCAL),
 ]
 ALL_WRONG = {name: value for name, value, _ in COMPLAINTS} | {"TIKTOK_APP_KEY_ROW": "key"}
-ONE_LINE = re.compile(r"^\?: \((connector\.E\d+)\) (.+)$", re.MULTILINE)
+ONE_LINE = re.compile(r"^\?: \((connector\.[EW]\d+)\) (.+)$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
