@@ -50,7 +50,12 @@ ORDER_COLUMNS = {
     "order_gid": "'gid://shopify/Order/99' || n",
     "order_name": "'#9' || n",
 }
-EVENT_COLUMNS = {"key": "'grown-' || n", "due_at": "NULL", "received_at": "now() - n * interval '2 seconds'"}
+EVENT_COLUMNS = {
+    "key": "'grown-' || n",
+    "due_at": "NULL",
+    "done_at": "now() - n * interval '2 seconds'",
+    "received_at": "now() - n * interval '2 seconds'",
+}
 PARCEL_COLUMNS = {
     "order_id": "o.id",
     "shop_id": "o.shop_id",

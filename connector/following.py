@@ -83,8 +83,10 @@ def follow(order: Order) -> None:
 
 
 def untried(order: Order) -> bool:
-    """Whether what is still to be written goes first, without a look: once. What failed hides no cancellation."""
-    return order.attempts <= 1 and not order.last_error and order.cancel_sent_at is None
+    """Whether what is still to be written goes first, without a look: once. What failed hides no cancellation, and an
+    order that TikTok cancelled gets no reference any more.
+    """
+    return order.attempts <= 1 and not (order.last_error or order.reason or order.cancel_sent_at)
 
 
 def finish(order: Order) -> None:

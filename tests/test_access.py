@@ -130,7 +130,7 @@ def test_a_consent_that_came_after_the_event_was_read_keeps_its_tokens(world):
 
 def test_tokens_of_a_disconnected_shop_are_forgotten_when_all_of_it_has_arrived(world):
     order = world.finalized()
-    consent.disconnect(Connection.objects.get(), "keep")
+    consent.disconnect(Connection.objects.get(), "keep", "7")
     world.settle()
     Seller.objects.update(granted_at=timezone.now() - timedelta(days=2))
     clock.purge(timezone.now())
@@ -141,7 +141,7 @@ def test_tokens_of_a_disconnected_shop_are_forgotten_when_all_of_it_has_arrived(
 
 
 def test_a_fresh_consent_is_kept_until_a_store_has_said_yes(world):
-    consent.disconnect(Connection.objects.get(), "keep")
+    consent.disconnect(Connection.objects.get(), "keep", "7")
     clock.purge(timezone.now())
     assert all(tokens()[:2])
 

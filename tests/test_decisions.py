@@ -448,6 +448,24 @@ def test_a_cancellation_is_seen_while_tiktok_takes_no_reference(world):
     assert shopify_order(world, order).cancelled_at
 
 
+def test_an_order_that_was_cancelled_before_it_was_referenced_gets_no_reference_when_an_event_comes_again(
+    world,
+):
+    world.tiktok.faults.add("external_orders", "500", times=99)
+    order = world.finalized()
+    assert order.referenced_at is None
+    world.store.fulfill(order.order_gid, company="UPS", numbers=[UPS])
+    world.tiktok.cancel(order.tiktok_id, by="SELLER")
+    world.settle()
+    order = world.order(order.tiktok_id)
+    assert (order.reason, order.referenced_at) == ("cancelled_after_fulfilled", None)
+    world.tiktok.faults.clear()
+    order.wake()
+    world.settle()
+    assert world.order(order.tiktok_id).referenced_at is None
+    assert not world.tiktok_effects("external_order")
+
+
 def test_a_cancel_request_and_a_foreign_number_are_flagged_while_tiktok_takes_no_reference(world):
     world.tiktok.faults.add("external_orders", "500", times=99)
     order = world.finalized(lines=[("TEE-BLK-M", 2)])

@@ -142,13 +142,13 @@ def test_no_query_of_any_other_page_reads_a_whole_table(orders, shop):
 
 @pytest.fixture
 def events(orders, shop):
-    """100,000 events of which some are due, at the same time as the orders."""
+    """100,000 events of which some are due, at the same time as the orders; the others are done."""
     now = timezone.now()
     model = InboxEvent.objects.create(shop=shop, source="tiktok", key="m", topic="ORDER_STATUS_CHANGE")
     due = "CASE WHEN i %% 1000 = 0 THEN now() - interval '1 second' END"
-    multiply(
-        model, 100_000, {"key": "i::text", "due_at": due, "received_at": "now() - i * interval '20 seconds'"}
-    )
+    done = "CASE WHEN i %% 1000 > 0 THEN now() END"
+    received = "now() - i * interval '20 seconds'"
+    multiply(model, 100_000, {"key": "i::text", "due_at": due, "done_at": done, "received_at": received})
     Order.objects.filter(state="on_hold").update(due_at=now + timedelta(hours=1), tiktok_status="ON_HOLD")
     soon = now + timedelta(hours=3)
     Order.objects.filter(state__in=["finalized", "on_hold"]).update(ship_by_at=soon)
@@ -163,7 +163,7 @@ def resumed(connection: Connection) -> None:
 
 def connected_again(connection: Connection) -> None:
     consent.disconnect(connection, "delete", "42")
-    consent.renew(connection, SimpleNamespace(user="42"), connection.tiktok_shop)
+    consent.renew(connection, SimpleNamespace(user="42"))
 
 
 def changed_settings(connection: Connection) -> None:

@@ -68,26 +68,24 @@ def dying_before(write: int) -> Iterator[list[str]]:
 
 
 def scopes_granted(connection: Connection) -> None:
-    shop = Shop.objects.get(pk=connection.shop_id)
-    scopes = shop.scopes.split(",")
-    inbox.scopes_changed(InboxEvent(shop=shop, facts={"scopes": scopes}))
+    inbox.scopes_changed(InboxEvent(shop=Shop.objects.get(pk=connection.shop_id), facts={}))
 
 
 LIFTED_BY: dict[str, tuple[str, Callable[[Connection], Any]]] = {
     "a new consent": ("tiktok_access_lost", Connection.begin_anew),
     "a merchant": ("connection_paused", lambda connection: preferences.resume(connection, "42")),
-    "a merchant who has seen why": ("tiktok_access_lost", consent.go_on),
+    "a merchant who has seen why": ("tiktok_access_lost", lambda connection: consent.go_on(connection, "42")),
     "scopes that are granted again": ("shopify_access_lost", scopes_granted),
 }
 
 
 @pytest.mark.parametrize("what", LIFTED_BY)
-def test_whoever_lifts_a_pause_and_dies_leaves_no_row_asleep(connection, what):
+def test_whoever_lifts_a_pause_and_dies_leaves_no_row_asleep(world, what):
     reason, lift = LIFTED_BY[what]
     for write in range(MOST_WRITES):
         Order.objects.all().delete()
         Connection.objects.update(paused_reason="", due_at=None)
-        resting(connection, reason)
+        resting(Connection.objects.get(), reason)
         with dying_before(write) as begun:
             lift(Connection.objects.get())
         assert asleep() == [], begun

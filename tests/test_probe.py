@@ -240,7 +240,7 @@ def test_webhooks_that_ring_elsewhere_are_told(store, settings):
     settings.APP_URL = "https://another.example.com"
     run = Run("--only", "tiktok")
     assert run.verdicts["TikTok webhooks"] == "different"
-    assert "0 of 6 here, 6 elsewhere" in " ".join(run.text.split())
+    assert "0 of 7 here, 7 elsewhere" in " ".join(run.text.split())
 
 
 def test_a_store_without_a_tiktok_shop_says_so(store):

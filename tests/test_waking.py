@@ -45,7 +45,7 @@ def seen_by_the_pull(connection: Connection) -> None:
 def renewed(connection: Connection) -> None:
     Connection.objects.filter(pk=connection.pk).update(active=False)
     connection.refresh_from_db()
-    consent.renew(connection, SimpleNamespace(user="42"), connection.tiktok_shop)
+    consent.renew(connection, SimpleNamespace(user="42"))
 
 
 def said_go_on(connection: Connection) -> None:
