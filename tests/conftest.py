@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import wait
 
 import django
+import hypothesis
 import pytest
 import redis
 from django.conf import settings
@@ -20,6 +21,11 @@ from connector.launcher.engines import throwaway_engines
 from connector.launcher.environment import environment_for_tests
 
 pytest_plugins = ["world", "browsing"]
+# No test is timed, and a busy machine makes an example slow.
+hypothesis.settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("unhurried")
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 

@@ -17,7 +17,8 @@ Written on {day} by `python -m bench.chaos {words} --write`.
 
 The product's own processes (web, three workers, clock) run on a PostgreSQL and a Valkey of their own against the two
 sandboxes over HTTP, which judge every request by the platforms' published contracts and keep a ledger of every effect.
-Three Shopify shops are fed by a TikTok shop each. Meanwhile
+Three Shopify shops are fed by a TikTok shop each; Shopify restores the points a second in each that the command names,
+of which an order takes about 55 (a standard plan has 100, Plus 1,000). Meanwhile
 
 - 20 % of all calls to either platform fail; a third of those after the platform has done what was asked;
 - TikTok's and Shopify's events come one to five times and shuffled, and 5 % of them never;

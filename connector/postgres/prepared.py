@@ -11,7 +11,7 @@ from typing import cast
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, abc
+from psycopg.pq import DiagnosticField, ExecStatus, abc
 
 from connector.postgres.base import DatabaseWrapper
 
@@ -45,7 +45,7 @@ class Statement:
             database.ensure_connection()
             found = self._execute(database, values)
             if found.status != ExecStatus.TUPLES_OK:
-                raise failure(database, found)
+                raise failure(found)
         return [found.get_value(0, n) for n in range(found.nfields)] if found.ntuples else None
 
     def _execute(self, database: DatabaseWrapper, values: Sequence[bytes]) -> abc.PGresult:
@@ -59,8 +59,8 @@ class Statement:
         return found
 
 
-def failure(database: DatabaseWrapper, found: abc.PGresult) -> psycopg.Error:
+def failure(found: abc.PGresult) -> psycopg.Error:
     """A server that is gone says no code: libpq's own words are all there is."""
-    if database.connection.pgconn.status != ConnStatus.OK:
+    if found.error_field(DiagnosticField.SQLSTATE) is None:
         return psycopg.OperationalError(found.error_message.decode(errors="replace").strip())
     return psycopg.errors.error_from_result(found)
