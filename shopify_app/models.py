@@ -96,7 +96,7 @@ class Shop(models.Model):
         """A usable access token, refreshed 10 minutes early by one process. AccessLost without a grant."""
         if self._lives(REFRESH_EARLY):
             return _decrypt(self.access_token)
-        self.refresh_from_db(fields=TOKEN_FIELDS)
+        self._read_again()
         self._require_grant()
         if self._lives(REFRESH_EARLY):
             return _decrypt(self.access_token)
@@ -106,7 +106,7 @@ class Shop(models.Model):
 
     def renew(self, refused: str, http: requests.Session) -> str:
         """Another access token than the one Shopify just refused with 401."""
-        self.refresh_from_db(fields=TOKEN_FIELDS)
+        self._read_again()
         self._require_grant()
         if self._lives() and _decrypt(self.access_token) != refused:
             return _decrypt(self.access_token)
@@ -247,10 +247,17 @@ class Shop(models.Model):
     def _wait_for_other(self, refused: str = "") -> str:
         for _ in range(WAIT_STEPS):
             time.sleep(WAIT_STEP_SECONDS)
-            self.refresh_from_db()
+            self._read_again()
             if self._lives() and (found := _decrypt(self.access_token)) != refused:
                 return found
         raise Unavailable("another process is still refreshing the token", code="refreshing", retry_after=5)
+
+    def _read_again(self) -> None:
+        """What another process may have stored. A shop may have been redacted meanwhile."""
+        try:
+            self.refresh_from_db(fields=TOKEN_FIELDS)
+        except Shop.DoesNotExist:
+            raise AccessLost("the shop and all of its data were deleted", code="redacted") from None
 
     def _lives(self, spare: timedelta = timedelta(0)) -> bool:
         expires = self.access_expires_at

@@ -340,3 +340,10 @@ def test_scopes_are_compared_as_shopify_does():
     assert shop.missing_scopes() == ("write_orders", "read_fulfillments")
     shop.scopes = "read_products,write_draft_orders,write_orders,read_fulfillments"
     assert shop.missing_scopes() == ()
+
+
+def test_whoever_works_for_a_shop_that_was_just_redacted_has_lost_access(shopify, http):
+    shop = make_shop(access_expires_at=timezone.now() + PAST)
+    Shop.objects.filter(pk=shop.pk).delete()
+    with pytest.raises(AccessLost, match="deleted"):
+        shop.token(http)
