@@ -29,9 +29,8 @@ def variables(**_: Any) -> list[CheckMessage]:
 @register(OURS)
 def service_ids(**_: Any) -> list[CheckMessage]:
     """Nothing but the way to the consent page needs it: shops that are connected go on without."""
-    suffixes = {"US": ""} | {app: f"_{app}" for app in settings.TIKTOK_APPS if app != "US"}
     missing = [
-        f"TIKTOK_SERVICE_ID{suffixes[app]}"
+        f"TIKTOK_SERVICE_ID{suffix(app)}"
         for app, conf in settings.TIKTOK_APPS.items()
         if not conf["service_id"]
     ]
@@ -103,11 +102,16 @@ def platform_urls() -> dict[str, str]:
     shopify = ("SHOPIFY_SHOP_URL", "SHOPIFY_ADMIN_URL", "SHOPIFY_CDN_URL")
     urls = {name: getattr(settings, name) for name in shopify}
     for app, conf in settings.TIKTOK_APPS.items():
-        suffix = "" if app == "US" else f"_{app}"
         urls |= {
-            f"TIKTOK_{name.upper()}{suffix}": conf[name] for name in ("api_url", "auth_url", "consent_url")
+            f"TIKTOK_{name.upper()}{suffix(app)}": conf[name]
+            for name in ("api_url", "auth_url", "consent_url")
         }
     return urls
+
+
+def suffix(app: str) -> str:
+    """Of the names of a registration's variables."""
+    return "" if app == "US" else f"_{app}"
 
 
 def is_local(url: str) -> bool:

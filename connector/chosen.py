@@ -23,8 +23,7 @@ def names(connections: Collection[Connection]) -> dict[int, str]:
 
 
 def active(request: EmbeddedRequest) -> QuerySet[Connection]:
-    connections = Connection.objects.filter(shop=request.shop, active=True)
-    return connections.select_related("tiktok_shop__seller", "shop").order_by("pk")
+    return connections(request.shop).filter(active=True).order_by("pk")
 
 
 def chosen(request: EmbeddedRequest) -> Connection:

@@ -246,7 +246,7 @@ def product_created(event: InboxEvent) -> str:
         return "nobody waits for it"
     if (found_at := event.received_at + FOR_THE_SEARCH) > timezone.now():
         raise Later(found_at)
-    wake_all(Order.objects.filter(pk__in=set().union(*(waiting[sku] for sku in skus))))
+    matching.wake_waiting(waiting, skus)
     return ""
 
 

@@ -155,11 +155,12 @@ def parcels_of(orders: Sequence[Order]) -> Mapping[int, list[Parcel]]:
 
 def sources(shop: Shop, wish: Wish) -> list[QuerySet[Order]]:
     """Lists that share no order: an index reads each in its order, but not all of them together."""
-    lists = [wished(shop, wish)]
     if wish.show in STATES:
         lists = [Order.objects.filter(shop=shop, state=state) for state in STATES[wish.show]]
     elif wish.show == "attention":
         lists = [asking_themselves(shop, wish.reason), asking_for_a_parcel(shop, wish.reason)]
+    else:
+        return [wished(shop, wish)]
     return [of_connection(rows, wish) for rows in lists]
 
 

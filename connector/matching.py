@@ -97,6 +97,11 @@ def waiting_for_skus(orders: QuerySet[Order]) -> dict[str, set[int]]:
     return found
 
 
+def wake_waiting(waiting: Mapping[str, set[int]], skus: Iterable[str]) -> None:
+    """Those that wait for one of the SKUs."""
+    wake_all(Order.objects.filter(pk__in=set().union(*(waiting[sku] for sku in skus))))
+
+
 def search_again(connection: Connection) -> None:
     """Wake the orders for whose SKU Shopify has another number of variants than when it was last looked for: the
     webhook of a product may be lost, and none tells of an SKU that a product gets later.
@@ -115,7 +120,7 @@ def search_again(connection: Connection) -> None:
         return
     variants = shopify_for(connection.shop, live=False).find_variants(skus)
     changed = [sku for sku in skus if len(carrying(sku, variants)) != known[sku][1]]
-    wake_all(Order.objects.filter(pk__in=set().union(*(waiting[sku] for sku in changed))))
+    wake_waiting(waiting, changed)
     links.filter(seller_sku__in=skus).update(matched_at=timezone.now())
 
 

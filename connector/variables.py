@@ -58,8 +58,8 @@ class Variables:
 
     def number(self, name: str, default: float) -> float:
         """Seconds above 0, for what counts in them."""
-        wanted = f"one number above 0, not {self.values.get(name, '')!r}"
         given = self.values.get(name, f"{default}")
+        wanted = f"one number above 0, not {given!r}"
         return self.understood(name, wanted, default, lambda: above_zero(given).total_seconds())
 
     def seconds(self, name: str, default: float) -> timedelta:

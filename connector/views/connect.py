@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST, require_safe
 
 import tiktok.errors
-from connector import consent, listing
+from connector import chosen, consent, listing
 from connector.embedded import (
     EmbeddedRequest,
     app_in_admin,
@@ -21,11 +21,7 @@ from connector.states import OrderState
 @require_safe
 @embedded
 def connections(request: EmbeddedRequest) -> HttpResponse:
-    mine = (
-        Connection.objects.filter(shop=request.shop)
-        .select_related("tiktok_shop__seller")
-        .order_by("-active", "pk")
-    )
+    mine = chosen.connections(request.shop).order_by("-active", "pk")
     return render_page(
         request,
         "connector/connections.html",

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from connector import choices, consent, listing
-from connector.chosen import names
+from connector.chosen import connections, names
 from connector.embedded import (
     EmbeddedRequest,
     admin_url,
@@ -21,7 +21,7 @@ from connector.embedded import (
 )
 from connector.export import csv_of
 from connector.keys import keys_of
-from connector.models import Connection, Order
+from connector.models import Order
 from connector.views.row import rows_of
 
 
@@ -51,17 +51,15 @@ def live(request: EmbeddedRequest, wish: listing.Wish) -> dict[str, Any]:
     An open page asks every two seconds and is seldom behind: rows are marked by their words, before they are rendered.
     """
     page, now = listing.page_of(request.shop, wish), timezone.now()
-    connections = list(
-        Connection.objects.filter(shop=request.shop).select_related("tiktok_shop__seller").order_by("pk")
-    )
-    rows = rows_of(page, names(connections), now)
+    mine = list(connections(request.shop).order_by("pk"))
+    rows = rows_of(page, names(mine), now)
     waiting = listing.waiting(request.shop)
     shown = {
         "wish": wish,
         "page": page,
         "rows": rows,
-        "connections": connections,
-        "connected": any(connection.active for connection in connections),
+        "connections": mine,
+        "connected": any(connection.active for connection in mine),
         "asking": waiting["asking"],
         "older": waiting["older"],
         "admin_url": admin_url(request.shop.domain),
